@@ -1,0 +1,32 @@
+package response
+
+import "errors"
+
+// TerminateProcessArgs name one process. The pid alone could be another's by
+// the time it is used; with the start time it cannot.
+type TerminateProcessArgs struct {
+	PID int64 `json:"pid"`
+	// StartTime is nanoseconds since boot, compared at the precision of
+	// /proc/PID/stat (a clock tick, 10 ms).
+	StartTime int64 `json:"start_time_ns"`
+}
+
+// TerminateProcess ends a process for good.
+func TerminateProcess() Action {
+	return New(Spec[TerminateProcessArgs]{
+		Name:    "terminate_process",
+		Doc:     "Ends a process with SIGKILL and waits until it is gone. Never pid 1, the agent itself or a kernel thread.",
+		Example: `{"pid":4242,"start_time_ns":81250000000}`,
+		Check: func(a TerminateProcessArgs) error {
+			switch {
+			case a.PID <= 0:
+				return errors.New("pid must be above 0")
+			case a.StartTime <= 0:
+				return errors.New("start_time_ns must be given, because a pid is used again")
+			}
+			return nil
+		},
+		Plan: planTerminate,
+		Do:   doTerminate,
+	})
+}

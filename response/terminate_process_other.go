@@ -1,0 +1,16 @@
+//go:build !linux
+
+package response
+
+import (
+	"context"
+	"fmt"
+)
+
+func planTerminate(context.Context, TerminateProcessArgs) (string, error) {
+	return "", fmt.Errorf("terminate_process: %w", ErrNotSupported)
+}
+
+func doTerminate(context.Context, TerminateProcessArgs) (string, error) {
+	return "", fmt.Errorf("terminate_process: %w", ErrNotSupported)
+}
