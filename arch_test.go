@@ -45,7 +45,7 @@ var rooms = map[string][]string{
 	"internal":        {},
 	"cmd/agent":       {"*"},
 	"cmd/server":      {"*"},
-	"cmd/edrctl":      {"wire", "tables"},
+	"cmd/edrctl":      {"wire", "tables", "internal"},
 	"bench":           {"*"},
 	"e2e":             {"*"},
 	"deploy":          {"*"},
