@@ -45,7 +45,9 @@ func (e *NoEventsError) Error() string {
 // EventLog is the record of events that event tables read.
 type EventLog interface {
 	// Read yields the events of a table between two times, both inclusive, in
-	// the order in which they were recorded. A yielded error ends it.
+	// the order in which they were recorded. A yielded error ends it, except
+	// *GapError, which tells of a part that cannot be read. An event's Data is
+	// never written to again, so that a reader may keep it.
 	Read(ctx context.Context, q EventQuery) iter.Seq2[Event, error]
 }
 
@@ -53,7 +55,8 @@ type EventLog interface {
 type EventQuery struct {
 	Table    string
 	From, To time.Time // zero: open
-	After    uint64    // only events recorded after this one
+	After    uint64    // only events with a higher number
+	UpTo     uint64    // and none with a higher number than this; 0: open
 }
 
 // Event is one recorded event: the encoded row of an event table.

@@ -24,13 +24,13 @@ type Exec struct {
 	FSGID        int64  `col:"fsgid" doc:"Filesystem group ID at process start."`
 	OwnerUID     int64  `col:"owner_uid" doc:"File owner user ID."`
 	OwnerGID     int64  `col:"owner_gid" doc:"File owner group ID."`
-	ATime        int64  `col:"atime" doc:"File last access in seconds since the epoch."`
-	MTime        int64  `col:"mtime" doc:"File modification in seconds since the epoch."`
-	CTime        int64  `col:"ctime" doc:"File last metadata change in seconds since the epoch."`
-	BTime        int64  `col:"btime" doc:"File creation in seconds since the epoch."`
-	Env          string `col:"env,hidden" doc:"Environment variables; not recorded, always empty."`
-	EnvCount     int64  `col:"env_count,hidden" doc:"Number of environment variables; not recorded, always 0."`
-	EnvSize      int64  `col:"env_size,hidden" doc:"Size of the environment in bytes; not recorded, always 0."`
+	ATime        int64  `col:"atime,alias=access_time" doc:"File last access in seconds since the epoch."`
+	MTime        int64  `col:"mtime,alias=modify_time" doc:"File modification in seconds since the epoch."`
+	CTime        int64  `col:"ctime,alias=change_time" doc:"File last metadata change in seconds since the epoch."`
+	BTime        int64  `col:"btime,alias=create_time" doc:"File creation in seconds since the epoch."`
+	Env          string `col:"env,hidden,alias=environment" doc:"Environment variables; not recorded, always empty."`
+	EnvCount     int64  `col:"env_count,hidden,alias=environment_count" doc:"Number of environment variables; not recorded, always 0."`
+	EnvSize      int64  `col:"env_size,hidden,alias=environment_size" doc:"Size of the environment in bytes; not recorded, always 0."`
 	Overflows    string `col:"overflows,hidden" doc:"Names of the columns that were cut off."`
 	Uptime       int64  `col:"uptime" doc:"Time of execution in seconds since boot."`
 	Status       int64  `col:"status" doc:"Result of the execution; 0, since only executions that happened are recorded."`
