@@ -2,7 +2,10 @@ package tables
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"runtime"
+	"strings"
 	"time"
 )
 
@@ -114,4 +117,19 @@ type SensorStatus struct {
 	// LastEvent is when the newest event happened; zero if there was none.
 	LastEvent time.Time
 	Started   time.Time
+}
+
+// Needs answers ErrNotSupported where the running machine itself is to be read
+// and is none of the platforms. A root of another machine's files can be read
+// on any platform.
+func (h *Host) Needs(p Platform) error {
+	if h.Root != nil && !h.Root.Live() {
+		return nil
+	}
+	here := map[string]Platform{"linux": Linux, "windows": Windows, "darwin": Darwin}[runtime.GOOS]
+	if p&here == 0 {
+		return fmt.Errorf("%w: the table is read on %s only, this machine runs %s",
+			ErrNotSupported, strings.Join(p.Names(), ", "), runtime.GOOS)
+	}
+	return nil
 }

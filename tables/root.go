@@ -1,6 +1,24 @@
 package tables
 
-import "io/fs"
+import (
+	"errors"
+	"io/fs"
+)
+
+// What a Root refuses to read.
+var (
+	// ErrTooLarge says that a file is longer than the reader allows.
+	ErrTooLarge = errors.New("larger than may be read")
+	// ErrNotRegular says that a name is a device, FIFO, socket or folder, whose
+	// reading could block or have effects.
+	ErrNotRegular = errors.New("not a regular file")
+	// ErrNetworkMount says that a file lies on a mount whose reading depends on
+	// another machine or process, and could block for as long as that likes.
+	ErrNetworkMount = errors.New("on a network or user-space mount, which is not read")
+)
+
+// maxDirEntries bounds how much of one folder is held in memory.
+const maxDirEntries = 1 << 20
 
 // Root is a machine's file system as a scan reads it. Names are absolute and
 // slash-separated ("/etc/passwd"). Links resolve inside the root, never out

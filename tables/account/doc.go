@@ -1,0 +1,2 @@
+// Package account has the tables of users and groups.
+package account

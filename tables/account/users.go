@@ -1,0 +1,94 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/aiedr/edr/tables"
+)
+
+// User is a row of users.
+type User struct {
+	UID         int64              `col:"uid,index" doc:"User ID."`
+	GID         int64              `col:"gid" doc:"ID of the user's primary group, unsigned."`
+	UIDSigned   int64              `col:"uid_signed" doc:"User ID as a signed 32-bit number."`
+	GIDSigned   int64              `col:"gid_signed" doc:"Group ID as a signed 32-bit number."`
+	Username    string             `col:"username,additional" doc:"Login name."`
+	Description string             `col:"description" doc:"The comment (GECOS) field: often the full name."`
+	Directory   string             `col:"directory" doc:"Home directory."`
+	Shell       string             `col:"shell" doc:"Login shell."`
+	UUID        tables.Opt[string] `col:"uuid,index" doc:"SID on Windows; NULL on Linux."`
+	Type        tables.Opt[string] `col:"type,hidden" doc:"Windows only: roaming, local or special; NULL elsewhere."`
+	IsHidden    tables.Opt[int32]  `col:"is_hidden,hidden" doc:"macOS only; NULL elsewhere."`
+	PIDWithNS   int32              `col:"pid_with_namespace,additional,hidden" doc:"Not used: users of other namespaces are not read; always 0."`
+	Remote      int32              `col:"include_remote,additional,hidden" doc:"Not used: only local accounts are read; always 0."`
+}
+
+// Users is the table of local user accounts.
+var Users = tables.New(tables.Spec[User]{
+	Name: "users", Doc: "Local user accounts, as /etc/passwd lists them.",
+	Examples: []string{
+		"SELECT * FROM users WHERE username = 'root'",
+		"SELECT username, shell FROM users WHERE uid = 0 AND username != 'root'",
+	},
+	Class: tables.Inventory, Platforms: tables.Linux,
+	Scan: scanUsers,
+})
+
+func scanUsers(ctx context.Context, q *tables.Query) iter.Seq2[User, error] {
+	return func(yield func(User, error) bool) {
+		if err := q.Host.Needs(tables.Linux); err != nil {
+			yield(User{}, err)
+			return
+		}
+		data, err := q.Host.Root.ReadFile("/etc/passwd", maxAccountFile)
+		if err != nil {
+			yield(User{}, err)
+			return
+		}
+		uids, byUID := q.Ints("uid")
+		names, byName := q.Strings("username")
+		for n, line := range lines(data) {
+			p, ok, err := parsePasswd(line)
+			if err != nil {
+				q.Warn(fmt.Errorf("/etc/passwd line %d: %w", n, err))
+			}
+			if !ok || byUID && !slices.Contains(uids, p.UID) || byName && !slices.Contains(names, p.Username) {
+				continue
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// parsePasswd reads one line of passwd(5). ok is false for a line that holds no
+// account: empty, a comment, a NIS marker, or broken, which is an error.
+func parsePasswd(line string) (u User, ok bool, err error) {
+	if skippable(line) {
+		return u, false, nil
+	}
+	f := strings.Split(line, ":")
+	if len(f) != 7 {
+		return u, false, fmt.Errorf("%d fields instead of 7", len(f))
+	}
+	if f[0] == "" {
+		return u, false, fmt.Errorf("the user name is empty")
+	}
+	uid, err := parseID(f[2])
+	if err != nil {
+		return u, false, fmt.Errorf("user ID %w", err)
+	}
+	gid, err := parseID(f[3])
+	if err != nil {
+		return u, false, fmt.Errorf("group ID %w", err)
+	}
+	return User{
+		UID: int64(uid), GID: int64(gid), UIDSigned: int64(int32(uid)), GIDSigned: int64(int32(gid)),
+		Username: f[0], Description: f[4], Directory: f[5], Shell: f[6],
+	}, true, nil
+}

@@ -1,0 +1,26 @@
+// Package all lists every table of the product.
+package all
+
+import (
+	"slices"
+
+	"github.com/aiedr/edr/tables"
+	"github.com/aiedr/edr/tables/account"
+	"github.com/aiedr/edr/tables/event"
+	"github.com/aiedr/edr/tables/process"
+	"github.com/aiedr/edr/tables/system"
+)
+
+// Tables is every table, ordered by family.
+func Tables() []*tables.Table {
+	return slices.Concat([]*tables.Table{
+		process.Processes,
+
+		account.Users,
+		account.Groups,
+
+		system.OSVersion,
+		system.SystemInfo,
+		system.Time,
+	}, event.Tables())
+}

@@ -1,0 +1,2 @@
+// Package process has the tables of running processes.
+package process

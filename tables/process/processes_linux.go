@@ -1,0 +1,350 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/aiedr/edr/tables"
+	"github.com/aiedr/edr/tables/procfs"
+)
+
+// wants is which sources of facts a query needs: each costs system calls for
+// every process.
+type wants struct {
+	status, exe, cmdline, cwd, root, onDisk, io, cgroup, user, start bool
+	parentName, parentPath, parentCmd                                bool
+}
+
+// snapshot is one reading of the processes.
+type snapshot struct {
+	q     *tables.Query
+	r     *procfs.Reader
+	want  wants
+	boot  int64 // seconds since the Unix epoch
+	users map[uint32]string
+	known map[int64]*parent // what was read of processes that may be parents
+	// denied counts what the operating system did not let us read.
+	denied map[string]int
+	why    map[string]error
+}
+
+type parent struct{ name, path, cmdline string }
+
+func scanProcesses(ctx context.Context, q *tables.Query) iter.Seq2[Process, error] {
+	return func(yield func(Process, error) bool) {
+		if q.Host.Root.Dir() == "" {
+			yield(Process{}, fmt.Errorf("%w: processes are read from a root on disk only", tables.ErrNotSupported))
+			return
+		}
+		r, err := procfs.Open(filepath.Join(q.Host.Root.Dir(), "proc"))
+		if err != nil {
+			yield(Process{}, err)
+			return
+		}
+		defer r.Close()
+		s := &snapshot{q: q, r: r, denied: map[string]int{}, why: map[string]error{}, known: map[int64]*parent{}}
+		defer s.report()
+		if err := s.prepare(); err != nil {
+			yield(Process{}, err)
+			return
+		}
+		pids, some := q.Ints("pid")
+		if some {
+			// A thread's number opens a folder too, though it is not listed.
+			// Only its status tells it from a process.
+			s.want.status = true
+			slices.Sort(pids)
+			pids = slices.Compact(pids)
+		} else if pids, err = r.PIDs(nil); err != nil {
+			yield(Process{}, err)
+			return
+		}
+		for _, pid := range pids {
+			if pid <= 0 || pid > 1<<31-1 {
+				continue
+			}
+			if ctx.Err() != nil {
+				yield(Process{}, ctx.Err())
+				return
+			}
+			var p Process
+			err := s.read(pid, &p)
+			switch {
+			case errors.Is(err, procfs.ErrGone):
+				continue
+			case err != nil:
+				q.Warn(fmt.Errorf("process %d left out: %w", pid, err))
+				continue
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *snapshot) prepare() error {
+	q := s.q
+	w := &s.want
+	w.status = q.Wants("uid", "gid", "euid", "egid", "suid", "sgid", "username", "wired_size", "resident_size", "total_size")
+	w.onDisk = q.Wants("on_disk")
+	w.exe = q.Wants("path") || w.onDisk
+	w.cmdline, w.cwd, w.root = q.Wants("cmdline"), q.Wants("cwd"), q.Wants("root")
+	w.io = q.Wants("disk_bytes_read", "disk_bytes_written")
+	w.cgroup = q.Wants("cgroup_path", "container_id")
+	w.user, w.start = q.Wants("username"), q.Wants("start_time")
+	w.parentName, w.parentPath, w.parentCmd = q.Wants("parent_name"), q.Wants("parent_path"), q.Wants("parent_cmdline")
+	if w.start {
+		boot, err := s.r.BootTime()
+		if err != nil {
+			return err
+		}
+		s.boot = boot
+	}
+	if w.user {
+		s.users = userNames(q)
+	}
+	return nil
+}
+
+// userNames maps IDs to names by /etc/passwd; the first line of an ID wins, as
+// it does for the C library.
+func userNames(q *tables.Query) map[uint32]string {
+	users := map[uint32]string{}
+	data, err := q.Host.Root.ReadFile("/etc/passwd", 64<<20)
+	if err != nil {
+		q.Warn(fmt.Errorf("user names are unknown: %w", err))
+		return users
+	}
+	for line := range strings.Lines(string(data)) {
+		f := strings.SplitN(line, ":", 4)
+		if len(f) < 4 {
+			continue
+		}
+		if id, err := strconv.ParseUint(f[2], 10, 32); err == nil {
+			if _, ok := users[uint32(id)]; !ok {
+				users[uint32(id)] = f[0]
+			}
+		}
+	}
+	return users
+}
+
+// read fills a row with what is wanted. It answers ErrGone for a process that
+// ended meanwhile: half a row would mix what it was with what is left of it.
+func (s *snapshot) read(pid int64, row *Process) error {
+	p, err := s.r.Process(pid)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	var st procfs.Stat
+	if err := p.Stat(&st); err != nil {
+		return err
+	}
+	if st.PID != pid {
+		return fmt.Errorf("its stat says that it is process %d", st.PID)
+	}
+	*row = Process{
+		PID: pid, Name: st.Comm, State: stateText(st.State), Parent: st.PPID, PGroup: st.PGroup,
+		Threads: int32(st.Threads), Nice: int32(st.Nice), OnDisk: -1,
+		UserTime: s.millis(st.UTime), SysTime: s.millis(st.STime),
+		StartNS: procfs.StartNS(st.Start, s.r.Ticks()),
+	}
+	if s.want.start {
+		row.StartTime = s.boot + int64(st.Start/s.r.Ticks())
+	}
+	if s.want.status {
+		var x procfs.Status
+		if err := p.Status(&x); err != nil {
+			return err
+		}
+		row.UID, row.EUID, row.SUID = int64(x.UID), int64(x.EUID), int64(x.SUID)
+		row.GID, row.EGID, row.SGID = int64(x.GID), int64(x.EGID), int64(x.SGID)
+		row.Wired, row.Resident, row.Total = x.VmLck, x.VmRSS, x.VmSize
+		if x.TGID != 0 && x.TGID != pid {
+			return procfs.ErrGone // a thread, asked for by its number
+		}
+		if name, ok := s.users[x.UID]; ok {
+			row.Username = tables.Some(name)
+		}
+	}
+	mem := !st.Kernel() && !st.Zombie()
+	if s.want.exe && mem {
+		if err := s.exe(&p, row); err != nil {
+			return err
+		}
+	}
+	if s.want.cmdline && mem {
+		if row.Cmdline, err = p.Cmdline(); err != nil {
+			if err = s.deny("cmdline", err); err != nil {
+				return err
+			}
+		}
+	}
+	if s.want.cwd && mem {
+		if row.Cwd, err = p.Cwd(); err != nil {
+			if err = s.deny("cwd", err); err != nil {
+				return err
+			}
+		}
+	}
+	if s.want.root && mem {
+		if row.Root, err = p.Root(); err != nil {
+			if err = s.deny("root", err); err != nil {
+				return err
+			}
+		}
+	}
+	if s.want.io {
+		var io procfs.IO
+		if err := p.IO(&io); err == nil {
+			row.DiskRead = tables.Some(int64(io.ReadBytes))
+			row.DiskWrite = tables.Some(int64(io.WriteBytes - min(io.CancelledBytes, io.WriteBytes)))
+		} else if err = s.deny("io", err); err != nil {
+			return err
+		}
+	}
+	if s.want.cgroup {
+		if row.CgroupPath, row.ContainerID, err = p.Cgroup(); err != nil {
+			if err = s.deny("cgroup", err); err != nil {
+				return err
+			}
+		}
+	}
+	if mem && (s.want.exe && row.Path == "" || s.want.cwd && row.Cwd == "" || s.want.root && row.Root == "") {
+		// A link that is empty may mean that the process ended after its stat.
+		if err := p.Stat(&st); err != nil {
+			return err
+		}
+		if st.Zombie() {
+			return procfs.ErrGone
+		}
+	}
+	s.parent(row)
+	return nil
+}
+
+func stateText(c byte) string {
+	const states = "RSDZTtXxKWPI"
+	if i := strings.IndexByte(states, c); i >= 0 {
+		return states[i : i+1]
+	}
+	return string(rune(c))
+}
+
+func (s *snapshot) millis(ticks uint64) int64 { return int64(ticks * 1000 / s.r.Ticks()) }
+
+// deletedMark is what the kernel puts behind the path of a deleted file.
+const deletedMark = " (deleted)"
+
+func (s *snapshot) exe(p *procfs.Process, row *Process) error {
+	path, err := p.Exe()
+	if err != nil {
+		return s.deny("exe", err)
+	}
+	row.Path = path
+	if path == "" {
+		return nil
+	}
+	if !s.r.Live() {
+		if s.want.onDisk {
+			if _, err := s.q.Host.Root.Lstat(path); err == nil {
+				row.OnDisk = 1
+			} else if errors.Is(err, fs.ErrNotExist) {
+				row.OnDisk = 0
+				row.Path = strings.TrimSuffix(path, deletedMark)
+			}
+		}
+		return nil
+	}
+	// The kernel follows its own record of the file, in the mount namespace of
+	// the process: no name need be looked up, and a replaced file shows.
+	if before, ok := strings.CutSuffix(path, deletedMark); ok && !p.ExeNamed(path) {
+		row.Path, row.OnDisk = before, 0
+		return nil
+	}
+	row.OnDisk = 1
+	return nil
+}
+
+// deny counts what may not be read and lets the row go on without it; any other
+// error is returned.
+func (s *snapshot) deny(what string, err error) error {
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || !s.r.Live() {
+		s.denied[what]++
+		s.why[what] = err
+		return nil
+	}
+	return err
+}
+
+// report says what could not be read: once for each source, not each process.
+func (s *snapshot) report() {
+	for what, n := range s.denied {
+		s.q.Warn(fmt.Errorf("/proc/PID/%s of %d processes could not be read: %w (run as root to read all)", what, n, s.why[what]))
+	}
+}
+
+// parent fills in what is wanted of the parent, and keeps what was read of the
+// row itself for its children. Parents come before children as a rule, so that
+// little is read twice.
+func (s *snapshot) parent(row *Process) {
+	w := &s.want
+	if !w.parentName && !w.parentPath && !w.parentCmd {
+		return
+	}
+	if (w.exe || !w.parentPath) && (w.cmdline || !w.parentCmd) {
+		s.known[row.PID] = &parent{name: row.Name, path: row.Path, cmdline: row.Cmdline}
+	}
+	if row.Parent <= 0 {
+		return
+	}
+	k, ok := s.known[row.Parent]
+	if !ok {
+		k = s.readParent(row.Parent)
+		s.known[row.Parent] = k
+	}
+	if k != nil {
+		row.ParentName, row.ParentPath, row.ParentCmd = tables.Some(k.name), tables.Some(k.path), tables.Some(k.cmdline)
+	}
+}
+
+func (s *snapshot) readParent(pid int64) *parent {
+	p, err := s.r.Process(pid)
+	if err != nil {
+		return nil
+	}
+	defer p.Close()
+	var st procfs.Stat
+	if p.Stat(&st) != nil {
+		return nil
+	}
+	k := &parent{name: st.Comm}
+	if st.Kernel() || st.Zombie() {
+		return k
+	}
+	if s.want.parentPath {
+		var row Process
+		if s.exe(&p, &row) == nil {
+			k.path = row.Path
+		}
+	}
+	if s.want.parentCmd {
+		if c, err := p.Cmdline(); err == nil {
+			k.cmdline = c
+		} else if s.deny("cmdline", err) != nil {
+			return nil
+		}
+	}
+	return k
+}
