@@ -1,0 +1,305 @@
+package procsensor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aiedr/edr/internal/testneed"
+	"github.com/aiedr/edr/tables/bpf"
+	"github.com/aiedr/edr/tables/event"
+	"github.com/aiedr/edr/tables/sensor"
+	"github.com/aiedr/edr/tables/sensor/proctree"
+)
+
+// collector keeps what a mechanism publishes.
+type collector struct {
+	mu    sync.Mutex
+	execs map[int64][]*event.Exec
+	exits map[int64]*event.Exit
+	lost  map[string]uint64
+	more  chan struct{}
+}
+
+func newCollector() *collector {
+	return &collector{
+		execs: map[int64][]*event.Exec{}, exits: map[int64]*event.Exit{},
+		lost: map[string]uint64{}, more: make(chan struct{}, 1),
+	}
+}
+
+func (c *collector) Publish(e event.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch e := e.(type) {
+	case *event.Exec:
+		c.execs[e.PID] = append(c.execs[e.PID], e)
+	case *event.Exit:
+		c.exits[e.PID] = e
+	}
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+func (c *collector) Lost(n uint64, cause string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost[cause] += n
+}
+
+// wait returns when ok holds, or fails after long enough for any machine.
+func (c *collector) wait(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		c.mu.Lock()
+		done := ok()
+		c.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-c.more:
+		case <-time.After(50 * time.Millisecond):
+		case <-deadline:
+			t.Fatalf("waited in vain for %s; lost so far %v", what, c.lost)
+		}
+	}
+}
+
+// begin starts a mechanism, or ends the test with the reason why it cannot.
+func begin(t *testing.T, make func(Options) sensor.Mechanism, opts Options) (*collector, sensor.Running, *proctree.Tree) {
+	t.Helper()
+	testneed.Root(t)
+	tree, err := proctree.New(proctree.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tree.Close() })
+	opts.Tree = tree
+	c := newCollector()
+	m := make(opts)
+	run, err := m.Start(context.Background(), c)
+	if err != nil {
+		var refused *bpf.LoadError
+		var unavailable *Unavailable
+		if errors.As(err, &refused) || errors.As(err, &unavailable) {
+			testneed.Missing(t, m.Name()+": "+err.Error())
+		}
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := run.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c, run, tree
+}
+
+// spawn executes a real binary n times with arguments that are hard to keep,
+// and returns the arguments by process ID.
+func spawn(t *testing.T, n int) map[int64][]string {
+	t.Helper()
+	truth, err := exec.LookPath("true")
+	if err != nil {
+		testneed.Missing(t, "the program true")
+	}
+	want := map[int64][]string{}
+	for i := range n {
+		args := []string{fmt.Sprintf("--n=%d", i), "", "two words", "zwölf ✓", "line\nbreak", "\"quoted\\\"", "\x01\x7f", "", ""}
+		if i%3 == 0 {
+			args = append(args, "last")
+		}
+		if i%50 == 0 {
+			args = append(args, strings.Repeat("long ", 700))
+		}
+		cmd := exec.Command(truth, args...)
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		want[int64(cmd.Process.Pid)] = cmd.Args
+	}
+	return want
+}
+
+func checkExecs(t *testing.T, c *collector, want map[int64][]string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		t.Fatal(err)
+	}
+	truth, _ := exec.LookPath("true")
+	truth, _ = filepath.EvalSymlinks(truth)
+	for pid, argv := range want {
+		events := c.execs[pid]
+		if len(events) == 0 {
+			t.Errorf("pid %d: no event", pid)
+			continue
+		}
+		e := events[len(events)-1]
+		var got []string
+		if err := json.Unmarshal([]byte(e.Argv), &got); err != nil {
+			t.Errorf("pid %d: argv %q: %v", pid, e.Argv, err)
+		}
+		if !slices.Equal(got, argv) {
+			t.Errorf("pid %d: argv %q, want %q", pid, got, argv)
+		}
+		if e.Cmdline != strings.Join(argv, " ") {
+			t.Errorf("pid %d: cmdline %q", pid, e.Cmdline)
+		}
+		if e.Parent != int64(os.Getpid()) || e.ParentPath != self {
+			t.Errorf("pid %d: parent %d %q, want %d %q", pid, e.Parent, e.ParentPath, os.Getpid(), self)
+		}
+		if e.Path != truth || e.Name != "true" || e.UID != 0 {
+			t.Errorf("pid %d: path %q name %q uid %d", pid, e.Path, e.Name, e.UID)
+		}
+		if age := time.Since(e.When()); age < 0 || age > 5*time.Minute {
+			t.Errorf("pid %d: happened %v ago", pid, age)
+		}
+		if e.StartTime == 0 {
+			t.Errorf("pid %d: no start", pid)
+		}
+	}
+}
+
+func testExecs(t *testing.T, make func(Options) sensor.Mechanism) {
+	c, _, _ := begin(t, make, Options{Interval: 50 * time.Millisecond})
+	want := spawn(t, 200)
+	c.wait(t, "all executions", func() bool {
+		for pid := range want {
+			if len(c.execs[pid]) == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	checkExecs(t, c, want)
+	if len(c.lost) != 0 {
+		t.Errorf("lost %v", c.lost)
+	}
+}
+
+// testExits runs processes that end in each way.
+func testExits(t *testing.T, make func(Options) sensor.Mechanism) {
+	c, _, _ := begin(t, make, Options{Interval: 50 * time.Millisecond})
+	type end struct{ code, signal int64 }
+	want := map[int64]end{}
+	for _, code := range []int64{0, 1, 7, 255} {
+		cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf("exit %d", code))
+		_ = cmd.Run()
+		want[int64(cmd.Process.Pid)] = end{code, 0}
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSEGV} {
+		cmd := exec.Command("/bin/sleep", "600")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		want[int64(cmd.Process.Pid)] = end{0, int64(sig)}
+	}
+	c.wait(t, "all ends", func() bool {
+		for pid := range want {
+			if c.exits[pid] == nil {
+				return false
+			}
+		}
+		return true
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for pid, w := range want {
+		e := c.exits[pid]
+		if e.ExitCode != w.code || e.Signal != w.signal {
+			t.Errorf("pid %d ended with code %d signal %d, want %+v", pid, e.ExitCode, e.Signal, w)
+		}
+		if e.Duration <= 0 || e.StartTime == 0 {
+			t.Errorf("pid %d: duration %d, start %d", pid, e.Duration, e.StartTime)
+		}
+		if e.Parent != int64(os.Getpid()) {
+			t.Errorf("pid %d: parent %d", pid, e.Parent)
+		}
+	}
+}
+
+func ebpf(o Options) sensor.Mechanism { return NewEBPF(o) }
+
+func TestEBPFExecs(t *testing.T) { testExecs(t, ebpf) }
+func TestEBPFExits(t *testing.T) { testExits(t, ebpf) }
+
+// TestEBPFAncestry has a shell that forks without executing: its child is what
+// it is itself, and the grandchild's ancestry goes through it though it is gone.
+func TestEBPFAncestry(t *testing.T) {
+	c, _, tree := begin(t, ebpf, Options{Interval: 50 * time.Millisecond})
+	cmd := exec.Command("/bin/sh", "-c", "( /bin/true mark; : ); :")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	var found *event.Exec
+	c.wait(t, "the grandchild", func() bool {
+		for _, events := range c.execs {
+			for _, e := range events {
+				if e.Cmdline == "/bin/true mark" {
+					found = e
+				}
+			}
+		}
+		return found != nil
+	})
+	up := tree.Ancestry(found.PID, found.StartTime)
+	if len(up) < 3 {
+		t.Fatalf("ancestry %+v", up)
+	}
+	for i, what := range []string{"subshell", "shell"} {
+		if up[i].Name != "sh" || !strings.HasPrefix(up[i].Cmdline, "/bin/sh -c") {
+			t.Errorf("%s is %+v", what, up[i])
+		}
+	}
+	if up[0].PID == up[1].PID || up[1].PID != int64(cmd.Process.Pid) || up[2].PID != int64(os.Getpid()) {
+		t.Errorf("ancestry %+v", up)
+	}
+}
+
+// TestEBPFOverflow makes the ring so small that it must overflow, and wants
+// every loss counted.
+func TestEBPFOverflow(t *testing.T) {
+	c, run, _ := begin(t, ebpf, Options{RingBytes: 4096, Interval: time.Hour})
+	want := spawn(t, 60)
+	if err := run.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := 0
+	for pid := range want {
+		if len(c.execs[pid]) > 0 {
+			seen++
+		}
+	}
+	var lost uint64
+	for _, n := range c.lost {
+		lost += n
+	}
+	if seen == len(want) || lost < uint64(len(want)-seen) {
+		t.Errorf("saw %d of %d executions and counted %v lost", seen, len(want), c.lost)
+	}
+}

@@ -1,0 +1,398 @@
+// Package proctree remembers what each process is, also for a while after its
+// end: name, path, command line, user, container and where it came from. The
+// sensors feed it from the kernel's births, executions and ends; /proc gives
+// what was there before and what a sensor missed.
+//
+// A process is named by its ID and its start. The kernel's events give the
+// start in nanoseconds, /proc only in ticks (10 ms), so that the tree compares
+// ticks, rounded down: two processes of one ID cannot start in one tick,
+// because the ID comes back only after all others were used. Time namespaces
+// shift the start that a process sees of itself; the tree reads /proc from
+// outside and takes the host's.
+package proctree
+
+import (
+	"container/list"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aiedr/edr/tables/event"
+)
+
+// Process is what is known of one process.
+type Process struct {
+	PID   int64
+	Start int64 // nanoseconds since boot; to the tick where only /proc told
+	// Parent is who made it, also after that one's end; the kernel by then
+	// names another.
+	Parent      int64
+	ParentStart int64
+	Name        string // comm
+	Path        string // executed file; of the parent until the first exec
+	Cmdline     string // arguments joined by spaces, at most 4 KiB
+	UID         int64
+	Cgroup      uint64 // inode number of the cgroup v2 folder, 0 where unknown
+	Container   string
+	Exited      bool
+}
+
+// Options of a tree. The zero value gives the defaults.
+type Options struct {
+	Proc      string        // folder of the proc file system; /proc if empty
+	MaxExited int           // processes kept after their end; 16384 if 0
+	MaxBytes  int           // bytes of their texts; 6 MiB if 0
+	TickNS    int64         // nanoseconds a tick; from the kernel if 0
+	Sweep     time.Duration // least time between two comparisons with /proc; 10 s if 0
+}
+
+type key struct {
+	pid, tick int64
+}
+
+type entry struct {
+	p    Process
+	elem *list.Element // place among the exited; nil while it lives
+	// absent marks a process of which nothing could be found, so that it is
+	// not looked for with every event.
+	absent bool
+}
+
+// Tree is safe for concurrent use.
+type Tree struct {
+	opts Options
+
+	mu     sync.Mutex
+	procs  map[key]*entry
+	latest map[int64]key // per ID the process that started last
+	exited *list.List    // of key; the one to forget next in front
+	bytes  int
+	src    source
+	swept  time.Time
+}
+
+// source reads processes of the live system.
+type source interface {
+	// read finds a process by its ID.
+	read(pid int64) (Process, bool)
+	pids() ([]int64, error)
+	io.Closer
+}
+
+const maxCmdline = 4096
+
+// New makes a tree that reads the proc file system given. It is empty until
+// Seed.
+func New(opts Options) (*Tree, error) {
+	if opts.Proc == "" {
+		opts.Proc = "/proc"
+	}
+	if opts.MaxExited == 0 {
+		opts.MaxExited = 16384
+	}
+	if opts.MaxBytes == 0 {
+		opts.MaxBytes = 6 << 20
+	}
+	if opts.Sweep == 0 {
+		opts.Sweep = 10 * time.Second
+	}
+	if opts.TickNS == 0 {
+		opts.TickNS = tickNS()
+	}
+	src, err := openSource(opts.Proc)
+	if err != nil {
+		return nil, err
+	}
+	return &Tree{
+		opts: opts, src: src,
+		procs: map[key]*entry{}, latest: map[int64]key{}, exited: list.New(),
+	}, nil
+}
+
+// Close closes the proc file system.
+func (t *Tree) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.src.Close()
+}
+
+func (t *Tree) key(pid, start int64) key { return key{pid, start / t.opts.TickNS} }
+
+// Fork notes that a process was born. Until it executes something it is what
+// its parent is.
+func (t *Tree) Fork(p Process) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if parent := t.known(p.Parent, p.ParentStart); parent != nil {
+		p.Path, p.Cmdline = parent.p.Path, parent.p.Cmdline
+		if p.Container == "" {
+			p.Container = parent.p.Container
+		}
+	}
+	t.put(p)
+}
+
+// Exec notes what a process is from now on.
+func (t *Tree) Exec(p Process) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(p.Cmdline) > maxCmdline {
+		p.Cmdline = p.Cmdline[:maxCmdline]
+	}
+	if e := t.procs[t.key(p.PID, p.Start)]; e != nil && !e.absent && e.p.Parent != 0 {
+		// Who made it is known from its birth; who is its parent now may be
+		// another, who only adopted it.
+		p.Parent, p.ParentStart = e.p.Parent, e.p.ParentStart
+		if p.Container == "" {
+			p.Container = e.p.Container
+		}
+	}
+	t.put(p)
+}
+
+// Exit notes that a process has ended. What is known of it stays for a while.
+func (t *Tree) Exit(pid, start int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.exit(t.key(pid, start))
+}
+
+func (t *Tree) exit(k key) {
+	e := t.procs[k]
+	if e == nil || e.elem != nil {
+		return
+	}
+	e.p.Exited = true
+	e.elem = t.exited.PushBack(k)
+	t.bytes += e.size()
+	for t.exited.Len() > t.opts.MaxExited || t.bytes > t.opts.MaxBytes {
+		t.forget(t.exited.Front().Value.(key))
+	}
+}
+
+func (e *entry) size() int {
+	return len(e.p.Name) + len(e.p.Path) + len(e.p.Cmdline) + len(e.p.Container)
+}
+
+func (t *Tree) forget(k key) {
+	e := t.procs[k]
+	if e.elem != nil {
+		t.exited.Remove(e.elem)
+		t.bytes -= e.size()
+	}
+	delete(t.procs, k)
+	if t.latest[k.pid] == k {
+		delete(t.latest, k.pid)
+	}
+}
+
+// put stores p. A process that was taken for ended and shows up again lives.
+func (t *Tree) put(p Process) *entry {
+	k := t.key(p.PID, p.Start)
+	if t.procs[k] != nil {
+		t.forget(k)
+	}
+	if before, ok := t.latest[p.PID]; !ok || before.tick <= k.tick {
+		if ok && before != k {
+			// The ID was used again: the end of its former holder was missed.
+			t.exit(before)
+		}
+		t.latest[p.PID] = k
+	}
+	e := &entry{p: p}
+	t.procs[k] = e
+	return e
+}
+
+// known finds a process, reading /proc once if it must. start 0 means the one
+// that has the ID now, or had it last.
+func (t *Tree) known(pid, start int64) *entry {
+	if pid <= 0 {
+		return nil
+	}
+	if start == 0 {
+		if k, ok := t.latest[pid]; ok {
+			if e := t.procs[k]; e != nil && !e.absent {
+				return e
+			}
+			return nil
+		}
+	} else if e := t.procs[t.key(pid, start)]; e != nil {
+		if e.absent {
+			return nil
+		}
+		return e
+	}
+	p, ok := t.src.read(pid)
+	if ok && (start == 0 || t.key(pid, p.Start) == t.key(pid, start)) {
+		if start != 0 {
+			p.Start = start // it is the more exact
+		}
+		return t.put(p)
+	}
+	if start != 0 {
+		e := t.put(Process{PID: pid, Start: start})
+		e.absent = true
+		t.exit(t.key(pid, start))
+	}
+	return nil
+}
+
+// Lookup finds a process, living or ended. start 0 means the one that has the
+// ID now, or had it last.
+func (t *Tree) Lookup(pid, start int64) (Process, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.known(pid, start); e != nil {
+		return e.p, true
+	}
+	return Process{}, false
+}
+
+// maxDepth bounds an ancestry; a chain that long is an attack or an error.
+const maxDepth = 64
+
+// Ancestry gives the parent of a process, its parent and so on, as far as they
+// are known. It follows who made whom, also through ended processes.
+func (t *Tree) Ancestry(pid, start int64) []Process {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.known(pid, start)
+	var out []Process
+	for e != nil && e.p.Parent > 0 && len(out) < maxDepth {
+		child := e.p.Start
+		e = t.known(e.p.Parent, e.p.ParentStart)
+		if e == nil || e.p.Start/t.opts.TickNS > child/t.opts.TickNS {
+			break // an ID that was used again, by a process younger than its child
+		}
+		out = append(out, e.p)
+	}
+	return out
+}
+
+// Fill completes an actor from the tree: path and container where they are
+// empty, and what its parent is.
+func (t *Tree) Fill(a *event.Actor, parent, parentStart int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.known(a.PID, a.StartTime); e != nil {
+		if a.StartTime == 0 {
+			a.StartTime = e.p.Start
+		}
+		if a.Path == "" {
+			a.Path = e.p.Path
+		}
+		if a.Container == "" {
+			a.Container = e.p.Container
+		}
+		if a.CgroupID == 0 {
+			a.CgroupID = e.p.Cgroup
+		}
+		if parent == 0 {
+			parent, parentStart = e.p.Parent, e.p.ParentStart
+		}
+	}
+	if e := t.known(parent, parentStart); e != nil {
+		a.ParentName, a.ParentPath, a.ParentCmd = e.p.Name, e.p.Path, e.p.Cmdline
+	}
+}
+
+// Stats is what the tree holds.
+type Stats struct {
+	Alive, Exited int
+	ExitedBytes   int
+}
+
+// Stats counts what the tree holds.
+func (t *Tree) Stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Stats{Alive: len(t.procs) - t.exited.Len(), Exited: t.exited.Len(), ExitedBytes: t.bytes}
+}
+
+// Seed reads every process that is there now. It returns how many it found.
+// Call it after the sensor has started, so that nobody is born unseen between.
+func (t *Tree) Seed() (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.swept = time.Now()
+	pids, err := t.src.pids()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, pid := range pids {
+		p, ok := t.src.read(pid)
+		if !ok {
+			continue // ended meanwhile
+		}
+		n++
+		if e := t.procs[t.key(pid, p.Start)]; e != nil && !e.absent {
+			continue // a sensor knew it, and more exactly
+		}
+		t.put(p)
+	}
+	t.link()
+	return n, nil
+}
+
+// link gives seeded processes the starts of their parents.
+func (t *Tree) link() {
+	for _, e := range t.procs {
+		if e.p.Parent != 0 && e.p.ParentStart == 0 {
+			if k, ok := t.latest[e.p.Parent]; ok && k.tick <= e.p.Start/t.opts.TickNS {
+				e.p.ParentStart = t.procs[k].p.Start
+			}
+		}
+	}
+}
+
+// Resync compares the living with /proc after events were lost: those whose
+// end was missed become ended, those whose birth was missed are read. It does
+// nothing if it did so shortly before.
+func (t *Tree) Resync() error {
+	t.mu.Lock()
+	if time.Since(t.swept) < t.opts.Sweep {
+		t.mu.Unlock()
+		return nil
+	}
+	pids, err := t.src.pids()
+	if err != nil {
+		t.mu.Unlock()
+		return err
+	}
+	here := make(map[int64]bool, len(pids))
+	for _, pid := range pids {
+		here[pid] = true
+	}
+	for k, e := range t.procs {
+		if e.elem == nil && !here[k.pid] {
+			t.exit(k)
+		}
+	}
+	t.mu.Unlock()
+	_, err = t.Seed()
+	return err
+}
+
+// clone makes a process's texts independent of what they were cut from.
+func (p *Process) clone() {
+	p.Name, p.Path, p.Container = strings.Clone(p.Name), strings.Clone(p.Path), strings.Clone(p.Container)
+	if len(p.Cmdline) > maxCmdline {
+		p.Cmdline = p.Cmdline[:maxCmdline]
+	}
+	p.Cmdline = strings.Clone(p.Cmdline)
+}
+
+// StartInProc is the start of the process that /proc shows under an ID now.
+func (t *Tree) StartInProc(pid int64) (start int64, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.src.read(pid)
+	return p.Start, ok
+}
+
+// SameStart says whether two starts of one process ID mean the same process,
+// one or both of them to the tick.
+func (t *Tree) SameStart(a, b int64) bool { return a/t.opts.TickNS == b/t.opts.TickNS }
