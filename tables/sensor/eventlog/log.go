@@ -1,0 +1,333 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/aiedr/edr/tables/event"
+)
+
+// ErrLocked says that another process has the directory open.
+var ErrLocked = errors.New("in use by another agent; ask that one, or give this one its own -data")
+
+// Options are what a log may be told. The zero value of each field but Dir
+// takes the default named.
+type Options struct {
+	Dir       string
+	MaxBytes  int64         // of all segments; 256 MiB
+	MaxAge    time.Duration // of a segment's newest event; 24 h
+	SyncEvery time.Duration // at most this much is lost in a crash; 1 s
+	// MaxPending bounds what waits in memory while the disk cannot be
+	// written; 16 MiB.
+	MaxPending int64
+	Logger     *slog.Logger
+	Now        func() time.Time
+}
+
+// Stats is the state of a log.
+type Stats struct {
+	Segments        int
+	Bytes           int64  // on disk
+	Events          uint64 // kept, on disk and in memory
+	FirstID, LastID uint64
+	Oldest, Newest  time.Time // times of events; zero if there is none
+	PendingEvents   int       // in memory only
+	PendingBytes    int64
+	Recorded        uint64 // events taken since the log was opened
+	WrittenBytes    int64  // since then, blocks with their headers
+
+	ExpiredSegments uint64 // removed for size or age since then
+	ExpiredEvents   uint64
+	NotRecorded     uint64 // given a number, but not kept: disk full or too slow
+	CutBytes        int64  // torn end that the opening cut off
+	DamagedBlocks   uint64 // places that could not be read, at the opening and since
+	Unclean         bool   // the log had not been closed in order
+	SetAside        []string
+	LastError       string // of writing; empty when the last write went well
+}
+
+// Log is an event log on disk. Its methods may be called from any goroutine.
+type Log struct {
+	o       Options
+	lock    *os.File
+	enc     *zstd.Encoder
+	dec     *zstd.Decoder
+	kick    chan struct{} // wakes the writer
+	quit    chan struct{}
+	stopped chan struct{}
+	// writing lets one goroutine at a time write: the writer, or who calls Sync.
+	writing sync.Mutex
+	reserve *reservation
+
+	mu           sync.Mutex
+	segments     []*segment
+	flushing     []record // being written
+	pending      []record // to be written next; only appended to
+	pendingBytes int64
+	gaps         []gap // to be written next
+	arena        []byte
+	nextID       uint64
+	reserved     uint64
+	dirty        bool // written and not synced
+	closed       bool
+	damaged      map[blockKey]bool
+	stats        Stats
+}
+
+type blockKey struct {
+	segment uint64
+	at      int64
+}
+
+// gap is a run of events that are known to be missing.
+type gap struct {
+	tables           uint64
+	firstID, lastID  uint64
+	minTime, maxTime int64
+	reason           string
+}
+
+const allTables = ^uint64(0)
+
+// Open opens the log of a directory, which it makes where it is missing. Only
+// one process can have it open; another gets an error that wraps ErrLocked.
+// Damage on disk never prevents opening: it is stepped over, counted in Stats
+// and told to the logger.
+func Open(o Options) (*Log, error) {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 256 << 20
+	}
+	if o.MaxAge <= 0 {
+		o.MaxAge = 24 * time.Hour
+	}
+	if o.SyncEvery <= 0 {
+		o.SyncEvery = time.Second
+	}
+	if o.MaxPending <= 0 {
+		o.MaxPending = 16 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	fail := func(err error) (*Log, error) {
+		return nil, fmt.Errorf("open event log %s: %w", o.Dir, err)
+	}
+	if o.Dir == "" {
+		return fail(errors.New("no directory is given"))
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return fail(err)
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return fail(err)
+	}
+	l := &Log{
+		o: o, lock: lock, kick: make(chan struct{}, 1), quit: make(chan struct{}), stopped: make(chan struct{}),
+		damaged: map[blockKey]bool{},
+	}
+	if err := l.load(); err != nil {
+		l.releaseAll()
+		return fail(err)
+	}
+	go l.run()
+	return l, nil
+}
+
+func (l *Log) releaseAll() {
+	for _, s := range l.segments {
+		s.release()
+	}
+	if l.reserve != nil {
+		l.reserve.f.Close()
+	}
+	if l.enc != nil {
+		l.enc.Close()
+	}
+	if l.dec != nil {
+		l.dec.Close()
+	}
+	l.lock.Close()
+}
+
+// NotRecordedError says that events have their numbers but are not kept: the
+// disk cannot be written, or not as fast as events come.
+type NotRecordedError struct {
+	Events int
+	Cause  string
+}
+
+func (e *NotRecordedError) Error() string {
+	return fmt.Sprintf("record %d events: %s; they can be seen live but not be queried", e.Events, e.Cause)
+}
+
+// Append records events in this order and sets their numbers. It does not
+// wait for the disk. Events that cannot be kept get their numbers all the
+// same; a *NotRecordedError says how many, and the gap is recorded.
+func (l *Log) Append(events []event.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return &NotRecordedError{len(events), "the event log is closed"}
+	}
+	idle := len(l.pending) == 0 && len(l.gaps) == 0
+	lost, cause := 0, ""
+	for _, e := range events {
+		if l.nextID >= l.reserved {
+			// The writer reserves long before; only a flood or a stuck disk
+			// gets here.
+			upTo := l.nextID + 2*ahead
+			if err := l.reserve.write(upTo, 0); err != nil {
+				l.stats.LastError = err.Error()
+			}
+			l.reserved = upTo
+		}
+		id := l.nextID
+		l.nextID++
+		e.Head().SetID(id)
+		r, err := l.record(e, id)
+		if err == nil && l.pendingBytes+int64(r.size()) > l.o.MaxPending {
+			err = errors.New("what waits to be written fills its memory")
+			if l.stats.LastError != "" {
+				err = errors.New(l.stats.LastError)
+			}
+		}
+		if err != nil {
+			lost, cause = lost+1, err.Error()
+			l.noteGap(gap{1 << r.code, id, id, r.Time.UnixNano(), r.Time.UnixNano(), cause})
+			l.stats.NotRecorded++
+			continue
+		}
+		l.pending = append(l.pending, r)
+		l.pendingBytes += int64(r.size())
+		l.stats.Recorded++
+	}
+	if idle || l.pendingBytes >= blockRaw {
+		l.wake()
+	}
+	if lost > 0 {
+		return &NotRecordedError{lost, cause}
+	}
+	return nil
+}
+
+// record encodes an event into memory that is never written to again.
+func (l *Log) record(e event.Event, id uint64) (record, error) {
+	code, ok := event.Code(e.Table())
+	r := record{code: code}
+	r.ID, r.Time = id, e.When()
+	if !ok {
+		return r, fmt.Errorf("%s is no event table", e.Table())
+	}
+	if cap(l.arena)-len(l.arena) < 4<<10 {
+		l.arena = make([]byte, 0, 64<<10)
+	}
+	start := len(l.arena)
+	buf, err := event.Append(l.arena, e)
+	if err != nil {
+		return r, err
+	}
+	if len(buf)-start > maxRecord {
+		return r, fmt.Errorf("an event of %d bytes is larger than the log takes (%d)", len(buf)-start, maxRecord)
+	}
+	if &buf[0] != &l.arena[:1][0] { // it had outgrown the arena and lies in its own memory
+		r.Data = append([]byte(nil), buf[start:]...)
+		return r, nil
+	}
+	l.arena = buf
+	r.Data = buf[start:len(buf):len(buf)]
+	return r, nil
+}
+
+// noteGap joins a gap to the last one where they touch.
+func (l *Log) noteGap(g gap) {
+	if n := len(l.gaps); n > 0 {
+		last := &l.gaps[n-1]
+		if last.reason == g.reason && last.lastID+1 == g.firstID {
+			last.lastID, last.tables = g.lastID, last.tables|g.tables
+			last.minTime, last.maxTime = min(last.minTime, g.minTime), max(last.maxTime, g.maxTime)
+			return
+		}
+		if n >= 1024 { // they stay a fact, but not each by itself
+			last.lastID, last.tables = g.lastID, allTables
+			last.maxTime = max(last.maxTime, g.maxTime)
+			return
+		}
+	}
+	l.gaps = append(l.gaps, g)
+}
+
+// LastID is the number of the newest event; 0 if there never was one.
+func (l *Log) LastID() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nextID - 1
+}
+
+// FirstID is the number of the oldest event kept, or of the next to come.
+func (l *Log) FirstID() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.firstID()
+}
+
+func (l *Log) firstID() uint64 {
+	for _, s := range l.segments {
+		for i := range s.blocks {
+			if !s.blocks[i].gap() {
+				return s.blocks[i].firstID
+			}
+		}
+	}
+	for _, recs := range [][]record{l.flushing, l.pending} {
+		if len(recs) > 0 {
+			return recs[0].ID
+		}
+	}
+	return l.nextID
+}
+
+// Stats is the log's state now.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.stats
+	s.SetAside = append([]string(nil), s.SetAside...)
+	s.Segments, s.FirstID, s.LastID = len(l.segments), l.firstID(), l.nextID-1
+	s.PendingEvents, s.PendingBytes = len(l.pending)+len(l.flushing), l.pendingBytes
+	widen := func(low, high int64) {
+		if s.Oldest.IsZero() || low < s.Oldest.UnixNano() {
+			s.Oldest = time.Unix(0, low)
+		}
+		if s.Newest.IsZero() || high > s.Newest.UnixNano() {
+			s.Newest = time.Unix(0, high)
+		}
+	}
+	for _, seg := range l.segments {
+		s.Bytes += seg.size
+		s.Events += seg.events
+		if seg.events > 0 {
+			widen(seg.minTime, seg.maxTime)
+		}
+	}
+	for _, recs := range [][]record{l.flushing, l.pending} {
+		s.Events += uint64(len(recs))
+		for i := range recs {
+			widen(recs[i].Time.UnixNano(), recs[i].Time.UnixNano())
+		}
+	}
+	return s
+}
+
+// Dir is the directory of the log.
+func (l *Log) Dir() string { return filepath.Clean(l.o.Dir) }
