@@ -134,3 +134,34 @@ func trimAll(s []string) []string {
 	}
 	return s
 }
+
+// Mentions says whether a condition looks at a field.
+func (r *Rule) Mentions(name string) bool {
+	for _, text := range r.Conditions {
+		e, err := Parse(text)
+		if err != nil {
+			continue // a rule with such a condition was not loaded
+		}
+		if mentions(e, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func mentions(e Expr, name string) bool {
+	any := func(terms []Expr) bool {
+		return slices.ContainsFunc(terms, func(t Expr) bool { return mentions(t, name) })
+	}
+	switch e := e.(type) {
+	case And:
+		return any(e.Terms)
+	case Or:
+		return any(e.Terms)
+	case Not:
+		return mentions(e.Term, name)
+	case Compare:
+		return strings.EqualFold(e.Field, name)
+	}
+	return false
+}

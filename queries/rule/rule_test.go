@@ -313,3 +313,15 @@ func FuzzCondition(f *testing.F) {
 		}
 	})
 }
+
+func TestMentions(t *testing.T) {
+	rules, problems := Load("r.json", []byte(`[
+		{"id":1,"name":"a","type":"process","severity":"low","enabled":true,"conditions":["name = 'x' and not (uid = 0 or Action = 'exit')"],"actions":["alert"]},
+		{"id":2,"name":"b","type":"process","severity":"low","enabled":true,"conditions":["name = 'action'"],"actions":["alert"]}]`))
+	if len(problems) > 0 || len(rules) != 2 {
+		t.Fatal(rules, problems)
+	}
+	if !rules[0].Mentions("action") || rules[1].Mentions("action") {
+		t.Errorf("Mentions: %v %v, want true false", rules[0].Mentions("action"), rules[1].Mentions("action"))
+	}
+}
