@@ -20,9 +20,12 @@ type Problem struct {
 	Column int    // from 1, in characters; 0 where it has none
 	Msg    string // what is wrong
 	Next   string // what to do about it
+	// Warning says that the content is used all the same.
+	Warning bool
 }
 
-// Error is FILE:LINE:COLUMN: what is wrong (what to do).
+// Error is FILE:LINE:COLUMN: what is wrong (what to do), with "warning:" before
+// what does not stop the content.
 func (p Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -32,7 +35,11 @@ func (p Problem) Error() string {
 			fmt.Fprintf(&b, ":%d", p.Column)
 		}
 	}
-	b.WriteString(": " + p.Msg)
+	b.WriteString(": ")
+	if p.Warning {
+		b.WriteString("warning: ")
+	}
+	b.WriteString(p.Msg)
 	if p.Next != "" {
 		b.WriteString(" (" + p.Next + ")")
 	}

@@ -40,6 +40,25 @@ func (r *Reader) Get(key string) *Node {
 	return n
 }
 
+// Warn notes something at a node that does not stop the content.
+func (r *Reader) Warn(n *Node, msg, next string) {
+	r.Fail(n, msg, next)
+	r.Problems[len(r.Problems)-1].Warning = true
+}
+
+// Failed says whether any problem but warnings was noted.
+func (r *Reader) Failed() bool { return Failed(r.Problems) }
+
+// Failed says whether any of the problems is more than a warning.
+func Failed(problems []Problem) bool {
+	for _, p := range problems {
+		if !p.Warning {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *Reader) mismatch(key string, n *Node, want string) {
 	r.Fail(n, fmt.Sprintf("%q must be %s and is %s", key, want, n.Kind), "correct the value")
 }
