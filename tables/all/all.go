@@ -7,6 +7,7 @@ import (
 	"github.com/aiedr/edr/tables"
 	"github.com/aiedr/edr/tables/account"
 	"github.com/aiedr/edr/tables/event"
+	"github.com/aiedr/edr/tables/network"
 	"github.com/aiedr/edr/tables/process"
 	"github.com/aiedr/edr/tables/system"
 )
@@ -15,6 +16,10 @@ import (
 func Tables() []*tables.Table {
 	return slices.Concat([]*tables.Table{
 		process.Processes,
+
+		network.Connections,
+		network.ProcessOpenSockets,
+		network.ListeningPorts,
 
 		account.Users,
 		account.Groups,

@@ -244,36 +244,25 @@ func stateText(c byte) string {
 
 func (s *snapshot) millis(ticks uint64) int64 { return int64(ticks * 1000 / s.r.Ticks()) }
 
-// deletedMark is what the kernel puts behind the path of a deleted file.
-const deletedMark = " (deleted)"
-
 func (s *snapshot) exe(p *procfs.Process, row *Process) error {
-	path, err := p.Exe()
+	path, deleted, err := p.ExeState()
 	if err != nil {
 		return s.deny("exe", err)
 	}
 	row.Path = path
-	if path == "" {
-		return nil
-	}
-	if !s.r.Live() {
-		if s.want.onDisk {
-			if _, err := s.q.Host.Root.Lstat(path); err == nil {
-				row.OnDisk = 1
-			} else if errors.Is(err, fs.ErrNotExist) {
-				row.OnDisk = 0
-				row.Path = strings.TrimSuffix(path, deletedMark)
-			}
+	switch {
+	case path == "":
+	case deleted:
+		row.OnDisk = 0
+	case s.r.Live() || !s.want.onDisk:
+		row.OnDisk = 1
+	default: // a copied tree: look whether the file was copied, too
+		if _, err := s.q.Host.Root.Lstat(path); err == nil {
+			row.OnDisk = 1
+		} else if errors.Is(err, fs.ErrNotExist) {
+			row.OnDisk = 0
 		}
-		return nil
 	}
-	// The kernel follows its own record of the file, in the mount namespace of
-	// the process: no name need be looked up, and a replaced file shows.
-	if before, ok := strings.CutSuffix(path, deletedMark); ok && !p.ExeNamed(path) {
-		row.Path, row.OnDisk = before, 0
-		return nil
-	}
-	row.OnDisk = 1
 	return nil
 }
 

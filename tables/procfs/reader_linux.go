@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -255,6 +256,9 @@ func (r *Reader) with(pid int64, f func(*Process) error) error {
 	return f(&p)
 }
 
+// Text keeps bytes as a string in the reader's shared memory.
+func (r *Reader) Text(b []byte) string { return r.text.keep(b) }
+
 // File reads a file of the folder itself, such as "stat" or "uptime". The bytes
 // are valid until the next call.
 func (r *Reader) File(name string) ([]byte, error) {
@@ -277,21 +281,30 @@ func (r *Reader) BootTime() (int64, error) {
 // Ticks is how many ticks a second the times count.
 func (r *Reader) Ticks() uint64 { return r.tick }
 
-// read reads a file of an open folder into the reader's buffer.
-func (r *Reader) read(dir int, name []byte) ([]byte, error) {
+// open opens a file of an open folder for reading.
+func (r *Reader) open(dir int, name []byte) (int, error) {
 	if !r.live {
 		// In a copied tree the name may be anything: look before it is opened.
 		var st unix.Stat_t
 		if err := unix.Fstatat(dir, string(name[:len(name)-1]), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return nil, gone(err)
+			return -1, gone(err)
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {
-			return nil, fmt.Errorf("%s is not a regular file", name[:len(name)-1])
+			return -1, fmt.Errorf("%s is not a regular file", name[:len(name)-1])
 		}
 	}
 	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC)
 	if err != nil {
-		return nil, gone(err)
+		return -1, gone(err)
+	}
+	return fd, nil
+}
+
+// read reads a file of an open folder into the reader's buffer.
+func (r *Reader) read(dir int, name []byte) ([]byte, error) {
+	fd, err := r.open(dir, name)
+	if err != nil {
+		return nil, err
 	}
 	defer unix.Close(fd)
 	n := 0
@@ -378,4 +391,27 @@ func (p *Process) ExeNamed(path string) bool {
 		return false
 	}
 	return exe.Dev_major == named.Dev_major && exe.Dev_minor == named.Dev_minor && exe.Ino == named.Ino
+}
+
+// DeletedMark is what the kernel puts behind the path of a deleted file.
+const DeletedMark = " (deleted)"
+
+// ExePath is the path of the executed file without the mark of a deleted one.
+func (p *Process) ExePath() (string, error) {
+	path, _, err := p.ExeState()
+	return path, err
+}
+
+// ExeState is the path of the executed file, and whether it was deleted or
+// replaced since. The kernel follows its own record of the file, so that no
+// name is looked up.
+func (p *Process) ExeState() (path string, deleted bool, err error) {
+	path, err = p.Exe()
+	if err != nil {
+		return "", false, err
+	}
+	if before, ok := strings.CutSuffix(path, DeletedMark); ok && !p.ExeNamed(path) {
+		return before, true, nil
+	}
+	return path, false, nil
 }

@@ -1,0 +1,2 @@
+// Package network has the tables of sockets and connections.
+package network
