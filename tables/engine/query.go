@@ -1,0 +1,379 @@
+package engine
+
+/*
+#include "engine.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/aiedr/edr/tables"
+)
+
+// Column is a column of an answer. Type is the declared type where the column
+// is one of a table's, and empty where it is computed.
+type Column struct {
+	Name string
+	Type tables.Type
+}
+
+// Info is what a statement will answer and what it reads.
+type Info struct {
+	Columns []Column
+	Tables  []string       // sorted
+	Classes []tables.Class // sorted
+	// EventsOnly says that all tables are event tables: the rows have
+	// happened once, and are added and never removed.
+	EventsOnly bool
+}
+
+// Request is a statement with its limits; zero limits are the engine's.
+type Request struct {
+	SQL string
+	// Name is the scheduled query that asks; event tables keep a cursor for each.
+	Name    string
+	MaxRows int64
+	MaxHeap int64 // bytes that SQLite may hold for the statement
+	// Deadline is how long the statement may take.
+	Deadline time.Duration
+	// Classes are the data classes that may be read: without any, no table
+	// may. AllClasses is everything.
+	Classes []tables.Class
+}
+
+// Warning is something that a table's scan could not read.
+type Warning struct {
+	Table string
+	Err   error
+}
+
+func (w Warning) String() string { return w.Table + ": " + w.Err.Error() }
+
+// Stats is what a statement has cost. User and System are processor time of
+// the threads that ran the statement and its scans; work that a scan gives to
+// goroutines of its own is not in it.
+type Stats struct {
+	Wall, User, System time.Duration
+	Rows               int64 // answered
+	Scanned            int64 // rows that the scans yielded
+	MemoryPeak         int64 // bytes that SQLite held at most
+}
+
+// Check compiles a statement and authorizes it without running it.
+func (e *Engine) Check(ctx context.Context, sql string, classes []tables.Class) (Info, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ctx, cancel := context.WithTimeoutCause(ctx, e.opts.Deadline, timeLimit(e.opts.Deadline))
+	defer cancel()
+	c, err := e.open(ctx, &tables.Host{}, "", sql, classes)
+	if err != nil {
+		return Info{}, err
+	}
+	defer c.close()
+	defer context.AfterFunc(ctx, c.interrupt)()
+	if err := c.prepare(sql); err != nil {
+		return Info{}, err
+	}
+	return c.info, nil
+}
+
+// Rows is a running statement. It must be closed; reading to the end or to an
+// error closes it.
+type Rows struct {
+	info    Info
+	ch      chan [][]any
+	final   chan final
+	ctx     context.Context
+	cancel  context.CancelFunc
+	end     final
+	ended   bool
+	reading atomic.Pointer[string]
+}
+
+type final struct {
+	err      error
+	warnings []Warning
+	warned   int64
+	stats    Stats
+}
+
+// Query starts a statement. An error in the statement itself comes from here;
+// one of a scan comes with the rows.
+func (e *Engine) Query(ctx context.Context, host *tables.Host, req Request) (*Rows, error) {
+	if host == nil {
+		host = &tables.Host{}
+	}
+	if req.MaxRows <= 0 {
+		req.MaxRows = e.opts.MaxRows
+	}
+	if req.MaxHeap <= 0 {
+		req.MaxHeap = e.opts.MaxHeap
+	}
+	if req.Deadline <= 0 {
+		req.Deadline = e.opts.Deadline
+	}
+	r := &Rows{ch: make(chan [][]any, 1), final: make(chan final, 1)}
+	r.ctx, r.cancel = context.WithTimeoutCause(ctx, req.Deadline, timeLimit(req.Deadline))
+	prepared := make(chan error, 1)
+	go e.run(r, host, req, prepared)
+	select {
+	case err := <-prepared:
+		if err != nil {
+			r.cancel()
+			return nil, err
+		}
+	case <-r.ctx.Done():
+		r.cancel()
+		return nil, context.Cause(r.ctx)
+	}
+	return r, nil
+}
+
+// run is a statement's thread from open to close.
+func (e *Engine) run(r *Rows, host *tables.Host, req Request, prepared chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	began, before := time.Now(), threadCPU()
+	C.edr_mem_begin(C.int64_t(req.MaxHeap))
+
+	var end final
+	var rep report
+	c, err := e.open(r.ctx, host, req.Name, req.SQL, req.Classes)
+	if err == nil {
+		c.running = r
+		stop := context.AfterFunc(r.ctx, c.interrupt)
+		err = c.prepare(req.SQL)
+		if err == nil {
+			r.info = c.info
+			prepared <- nil
+			end.stats.Rows, end.err = c.deliver(r, req.MaxRows)
+		}
+		stop()
+		c.close()
+		rep = c.report
+	}
+	var peak C.int64_t
+	var over C.int
+	C.edr_mem_end(&peak, &over)
+	if over != 0 && (err != nil || end.err != nil) {
+		limit := &LimitError{Limit: "memory", Value: fmt.Sprintf("%.1f MiB", float64(req.MaxHeap)/(1<<20))}
+		if err != nil {
+			err = limit
+		} else {
+			end.err = limit
+		}
+	}
+	if err != nil {
+		prepared <- err
+		return
+	}
+	after := threadCPU()
+	end.warnings, end.warned = rep.warnings, rep.warned
+	end.stats.Wall = time.Since(began)
+	end.stats.User = after.user - before.user + rep.cpu.user
+	end.stats.System = after.system - before.system + rep.cpu.system
+	end.stats.Scanned = rep.scanned
+	end.stats.MemoryPeak = int64(peak)
+	close(r.ch)
+	r.final <- end
+}
+
+const (
+	// readRows is how many rows are read from SQLite at once at most; the
+	// first readings are shorter, so that a first row is not held back.
+	readRows  = 256
+	firstRows = 4
+	// holdBack is how long rows may wait for others to come.
+	holdBack = 200 * time.Millisecond
+)
+
+// deliver steps the statement and hands on its rows.
+func (c *conn) deliver(r *Rows, maxRows int64) (n int64, err error) {
+	want := firstRows
+	width := len(c.info.Columns)
+	for {
+		c.began = time.Now()
+		var got C.int
+		rc := C.edr_step(c.c, c.stmt, C.int(width), C.int(want), &got)
+		if got > 0 {
+			rows := c.read(int(got), width)
+			full := n+int64(got) > maxRows
+			if full {
+				rows = rows[:maxRows-n]
+			}
+			n += int64(len(rows))
+			if len(rows) > 0 {
+				select {
+				case r.ch <- rows:
+				case <-c.ctx.Done():
+					return n - int64(len(rows)), context.Cause(c.ctx)
+				}
+			}
+			if full {
+				return n, &LimitError{Limit: "rows", Value: fmt.Sprint(maxRows)}
+			}
+		}
+		switch rc {
+		case C.SQLITE_ROW:
+			want = min(want*4, readRows)
+		case C.SQLITE_DONE:
+			return n, c.err
+		default:
+			return n, c.stepError(rc)
+		}
+	}
+}
+
+// wantsFlush says whether rows have waited long enough.
+func (c *conn) wantsFlush() bool { return !c.began.IsZero() && time.Since(c.began) > holdBack }
+
+func (c *conn) setReading(table string) {
+	if c.running != nil {
+		c.running.reading.Store(&table)
+	}
+}
+
+// Info is what the statement answers and reads.
+func (r *Rows) Info() Info { return r.info }
+
+// Batch is the next rows, each with the values of Info's columns: nil, int64,
+// float64, string or []byte. At the end the error is io.EOF.
+func (r *Rows) Batch() ([][]any, error) {
+	if r.ended {
+		return nil, r.endError()
+	}
+	select {
+	case rows, ok := <-r.ch:
+		if ok {
+			return rows, nil
+		}
+		r.finish(<-r.final)
+		return nil, r.endError()
+	case <-r.ctx.Done():
+	}
+	// The statement notices too, unless a scan by key hangs on its thread.
+	patience := time.NewTimer(4 * grace)
+	defer patience.Stop()
+	for {
+		select {
+		case rows, ok := <-r.ch:
+			if ok {
+				return rows, nil
+			}
+			r.finish(<-r.final)
+			return nil, r.endError()
+		case <-patience.C:
+			err := context.Cause(r.ctx)
+			var limit *LimitError
+			if errors.As(err, &limit) {
+				err = &LimitError{Limit: limit.Limit, Value: limit.Value, Hanging: true}
+			}
+			r.finish(final{err: err})
+			return nil, r.endError()
+		}
+	}
+}
+
+func (r *Rows) finish(f final) {
+	r.ended = true
+	var limit *LimitError
+	if errors.As(f.err, &limit) && limit.Table == "" {
+		if name := r.reading.Load(); name != nil {
+			named := *limit
+			named.Table = *name
+			f.err = &named
+		}
+	}
+	r.end = f
+	r.cancel()
+}
+
+func (r *Rows) endError() error {
+	if r.end.err != nil {
+		return r.end.err
+	}
+	return io.EOF
+}
+
+// All yields the rows one by one; a last error ends it.
+func (r *Rows) All() iter.Seq2[[]any, error] {
+	return func(yield func([]any, error) bool) {
+		defer r.Close()
+		for {
+			rows, err := r.Batch()
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, row := range rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Close ends the statement and waits for it, shortly. After it Stats and
+// Warnings are there.
+func (r *Rows) Close() {
+	if r.ended {
+		return
+	}
+	r.cancel()
+	for !r.ended {
+		if _, err := r.Batch(); err != nil {
+			return
+		}
+	}
+}
+
+// Stats is what the statement has cost; whole once it has ended.
+func (r *Rows) Stats() Stats { return r.end.stats }
+
+// Warnings are the first of what the scans could not read, and how many there
+// were in all; whole once the statement has ended.
+func (r *Rows) Warnings() ([]Warning, int64) { return r.end.warnings, r.end.warned }
+
+// Result is a whole answer.
+type Result struct {
+	Info     Info
+	Rows     [][]any
+	Warnings []Warning
+	Warned   int64 // how many warnings there were, with those not kept
+	Stats    Stats
+}
+
+// Collect runs a statement to its end. With an error the result holds what
+// was read before it, and is nil if the statement did not start.
+func (e *Engine) Collect(ctx context.Context, host *tables.Host, req Request) (*Result, error) {
+	r, err := e.Query(ctx, host, req)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Info: r.Info()}
+	for {
+		rows, e := r.Batch()
+		if e != nil {
+			if e != io.EOF {
+				err = e
+			}
+			break
+		}
+		res.Rows = append(res.Rows, rows...)
+	}
+	res.Stats = r.Stats()
+	res.Warnings, res.Warned = r.Warnings()
+	return res, err
+}
