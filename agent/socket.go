@@ -24,7 +24,7 @@ func SocketPath(data string) string { return filepath.Join(data, "agent.sock") }
 // maxQuestion bounds a local request.
 const maxQuestion = 1 << 20
 
-// asker answers one statement part by part.
+// asker answers one statement part by part; an Asker, or one that paces it.
 type asker interface {
 	Ask(ctx context.Context, q wire.LiveQuery, emit func(wire.Answer) error)
 }
