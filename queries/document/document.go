@@ -80,10 +80,30 @@ type Node struct {
 	Items []*Node
 	// Keys are an object's, as String nodes.
 	Keys []*Node
+	// Twice are keys that the object has already; their values are left out.
+	Twice []*Node
 
 	raw   string // a JSON text as written, without its quotes
 	quote int    // characters between the node's column and its text
 	block bool   // a YAML text over several lines
+}
+
+// keys are the keys that objects have, so that a large one is read in linear time.
+type keys map[*Node]map[string]bool
+
+func (n *Node) add(key, value *Node, seen *keys) {
+	if *seen == nil {
+		*seen = keys{}
+	}
+	if (*seen)[n] == nil {
+		(*seen)[n] = map[string]bool{}
+	}
+	if (*seen)[n][key.Text] {
+		n.Twice = append(n.Twice, key)
+		return
+	}
+	(*seen)[n][key.Text] = true
+	n.Keys, n.Items = append(n.Keys, key), append(n.Items, value)
 }
 
 // Get finds an object's value by key; nil if there is none.

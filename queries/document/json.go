@@ -14,6 +14,7 @@ type jsonParser struct {
 	pos          int
 	line, column int
 	depth, nodes int
+	keys         keys
 }
 
 func parseJSON(name string, text []byte) (*Node, *Problem) {
@@ -150,10 +151,6 @@ func (p *jsonParser) object(n *Node) *Problem {
 		if err := p.string(key); err != nil {
 			return err
 		}
-		if n.Get(key.Text) != nil {
-			return &Problem{File: p.name, Line: key.Line, Column: key.Column,
-				Msg: fmt.Sprintf("%q is there twice", key.Text), Next: "keep one of the two"}
-		}
 		if err := p.space(); err != nil {
 			return err
 		}
@@ -165,7 +162,7 @@ func (p *jsonParser) object(n *Node) *Problem {
 		if err != nil {
 			return err
 		}
-		n.Keys, n.Items = append(n.Keys, key), append(n.Items, v)
+		n.add(key, v, &p.keys)
 		if more, err := p.more('}'); err != nil || !more {
 			return err
 		}

@@ -18,7 +18,11 @@ type Reader struct {
 
 // NewReader reads the object n of a file.
 func NewReader(file string, n *Node) *Reader {
-	return &Reader{File: file, Node: n, asked: map[string]bool{}}
+	r := &Reader{File: file, Node: n, asked: map[string]bool{}}
+	for _, k := range n.Twice {
+		r.Fail(k, fmt.Sprintf("%q is there twice", k.Text), "keep one of the two")
+	}
+	return r
 }
 
 // Fail notes a problem at a node.

@@ -54,6 +54,7 @@ func parseYAML(name string, text []byte) (roots []*Node, problem *Problem) {
 type yamlReader struct {
 	name  string
 	nodes int
+	keys  keys
 }
 
 func (c *yamlReader) node(y *yaml.Node, depth int) (*Node, *Problem) {
@@ -115,15 +116,11 @@ func (c *yamlReader) node(y *yaml.Node, depth int) (*Node, *Problem) {
 			if k.Kind == List || k.Kind == Map || y.Content[i].Tag == "!!merge" {
 				return nil, &Problem{File: c.name, Line: k.Line, Column: k.Column, Msg: "this key is no plain text", Next: "write name: value"}
 			}
-			if n.Get(k.Text) != nil {
-				return nil, &Problem{File: c.name, Line: k.Line, Column: k.Column,
-					Msg: fmt.Sprintf("%q is there twice", k.Text), Next: "keep one of the two"}
-			}
 			v, p := c.node(y.Content[i+1], depth+1)
 			if p != nil {
 				return nil, p
 			}
-			n.Keys, n.Items = append(n.Keys, k), append(n.Items, v)
+			n.add(k, v, &c.keys)
 		}
 		return n, nil
 	}

@@ -191,6 +191,10 @@ func (l *loader) queries(p *Pack, n *document.Node) {
 			Msg: "queries must be an object of name and query", Next: "write \"name\": { \"query\": \"SELECT …\" }"})
 		return
 	}
+	for _, k := range n.Twice { // as osquery: the first stands
+		l.problems = append(l.problems, Problem{File: l.file, Line: k.Line, Column: k.Column, Warning: true,
+			Msg: fmt.Sprintf("query %s is there twice, and the first is used", k.Text), Next: "rename one of the two"})
+	}
 	for i, k := range n.Keys {
 		v := n.Items[i]
 		if v.Kind != document.Map {
