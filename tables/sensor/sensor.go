@@ -4,6 +4,7 @@ package sensor
 
 import (
 	"context"
+	"time"
 
 	"github.com/aiedr/edr/tables/event"
 )
@@ -29,9 +30,21 @@ type Running interface {
 	Close() error
 }
 
+// Drainer is a Running that gathers events for a while before it publishes
+// them. SetDrain sets for how long; 0 brings back its own choice.
+type Drainer interface{ SetDrain(d time.Duration) }
+
+// Describer is a Running that has something to say in the status, such as a
+// folder that it cannot watch. Degraded means that it sees less than its
+// table promises.
+type Describer interface {
+	Describe() (detail string, degraded bool)
+}
+
 // Publisher takes events from a mechanism. Publish never blocks on the disk
 // or on the CPU limit for long: capture does not wait for analysis.
 type Publisher interface {
+	// Publish takes the event over: the caller does not touch it again.
 	Publish(e event.Event)
 	// Lost counts n events known to be lost (n 0: unknown how many) by cause,
 	// such as "ring buffer full" or "sequence gap on cpu 1".
