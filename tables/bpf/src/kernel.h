@@ -111,6 +111,31 @@ struct task_struct {
 	kuid_t loginuid;
 	char comm[16];
 };
+typedef struct { __s64 counter; } atomic64_t;
+struct in6_addr { __u8 bytes[16]; };
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
+};
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+};
+struct inet_sock { __be16 inet_sport; };
+struct socket {
+	short type;
+	struct sock *sk;
+};
+/* The number of a system call, where each processor keeps it. */
+struct pt_regs___x86 { unsigned long orig_ax; };
+struct pt_regs___arm64 { int syscallno; };
 struct linux_binprm { const char *filename; };
 
 #pragma clang attribute pop

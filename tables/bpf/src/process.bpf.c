@@ -3,6 +3,7 @@
 // Birth, execution and death of processes, at raw tracepoints, which need
 // neither tracefs nor kprobes.
 
+#include "identity.h"
 #include "ring.h"
 
 enum { REC_EXEC = 1, REC_EXIT = 2, REC_FORK = 3 };
@@ -19,14 +20,6 @@ enum { REC_EXEC = 1, REC_EXIT = 2, REC_FORK = 3 };
 #define FILENAME_MAX_ 1024
 #define PATH_DEPTH 40
 #define PATHS_MAX 2048 // bytes of both walked paths together, about
-
-struct identity {
-	__u64 start, parent_start, grandparent_start, cgroup;
-	__u32 pid, ppid, gppid, auid;
-	__u32 uid, euid, suid, fsuid;
-	__u32 gid, egid, sgid, fsgid;
-	char comm[16];
-};
 
 struct fork_rec {
 	struct header h;
@@ -83,34 +76,6 @@ struct {
 
 // Whether sched_process_exit has the argument group_dead; the loader asks BTF.
 const volatile bool exit_tells_group_dead = false;
-
-static __always_inline void identify(struct identity *id, struct task_struct *task)
-{
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
-	struct task_struct *grand = BPF_CORE_READ(parent, real_parent, group_leader);
-	const struct cred *cred = BPF_CORE_READ(task, cred);
-
-	id->pid = BPF_CORE_READ(leader, pid);
-	id->start = BPF_CORE_READ(leader, start_boottime);
-	id->ppid = BPF_CORE_READ(parent, pid);
-	id->parent_start = BPF_CORE_READ(parent, start_boottime);
-	id->gppid = BPF_CORE_READ(grand, pid);
-	id->grandparent_start = BPF_CORE_READ(grand, start_boottime);
-	id->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	id->auid = (__u32)-1;
-	if (bpf_core_field_exists(task->loginuid))
-		id->auid = BPF_CORE_READ(task, loginuid.val);
-	id->uid = BPF_CORE_READ(cred, uid.val);
-	id->euid = BPF_CORE_READ(cred, euid.val);
-	id->suid = BPF_CORE_READ(cred, suid.val);
-	id->fsuid = BPF_CORE_READ(cred, fsuid.val);
-	id->gid = BPF_CORE_READ(cred, gid.val);
-	id->egid = BPF_CORE_READ(cred, egid.val);
-	id->sgid = BPF_CORE_READ(cred, sgid.val);
-	id->fsgid = BPF_CORE_READ(cred, fsgid.val);
-	bpf_core_read_str(id->comm, sizeof(id->comm), &task->comm);
-}
 
 // walk writes the names of path from the innermost outwards behind what the
 // record holds. It crosses mounts up to the root of the mount namespace, as the
