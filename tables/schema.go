@@ -17,6 +17,7 @@ type Schema struct {
 	Platforms  []string       `json:"platforms"`
 	Class      Class          `json:"class"`
 	Evented    bool           `json:"evented,omitempty"`
+	Ours       bool           `json:"ours,omitempty"` // osquery has no such table
 	RequireAny []string       `json:"require_any,omitempty"`
 	Examples   []string       `json:"examples,omitempty"`
 	Columns    []ColumnSchema `json:"columns"`
@@ -47,7 +48,7 @@ func Schemas() ([]Schema, error) {
 func (t *Table) Schema() Schema {
 	s := Schema{
 		Name: t.Name, Doc: t.Doc, Platforms: t.Platforms.Names(), Class: t.Class,
-		Evented: t.Evented, RequireAny: t.RequireAny, Examples: t.Examples,
+		Evented: t.Evented, Ours: t.Ours, RequireAny: t.RequireAny, Examples: t.Examples,
 	}
 	for _, c := range t.Columns {
 		s.Columns = append(s.Columns, ColumnSchema{

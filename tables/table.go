@@ -81,6 +81,8 @@ type Spec[Row any] struct {
 	Doc string
 	// Examples are statements that a reader can paste.
 	Examples []string
+	// Ours says that osquery has no table of this name.
+	Ours bool
 	// Platforms are those that the scan reads; elsewhere it answers ErrNotSupported.
 	Platforms Platform
 	// Class is the sensitivity of the rows.
@@ -104,6 +106,7 @@ type Table struct {
 	Examples   []string
 	Platforms  Platform
 	Class      Class
+	Ours       bool
 	Evented    bool
 	RequireAny []string
 	Columns    []Column
@@ -121,7 +124,7 @@ func New[Row any](s Spec[Row]) *Table {
 	}
 	t := &Table{
 		Name: s.Name, Doc: s.Doc, Examples: s.Examples, Platforms: s.Platforms,
-		Class: s.Class, Evented: s.Evented, RequireAny: s.RequireAny,
+		Class: s.Class, Ours: s.Ours, Evented: s.Evented, RequireAny: s.RequireAny,
 		Columns: enc.columns, index: map[string]int{},
 	}
 	for i, c := range t.Columns {

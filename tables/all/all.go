@@ -7,6 +7,7 @@ import (
 	"github.com/aiedr/edr/tables"
 	"github.com/aiedr/edr/tables/account"
 	"github.com/aiedr/edr/tables/event"
+	"github.com/aiedr/edr/tables/evidence"
 	"github.com/aiedr/edr/tables/network"
 	"github.com/aiedr/edr/tables/process"
 	"github.com/aiedr/edr/tables/system"
@@ -26,6 +27,16 @@ func Tables() []*tables.Table {
 
 		system.OSVersion,
 		system.SystemInfo,
+		system.KernelInfo,
 		system.Time,
+		system.Uptime,
+		system.EDRInfo,
+		system.EDRSchedule,
+		system.EDRSensors,
+		system.OsqueryInfo,
+		system.OsquerySchedule,
+
+		evidence.Registry,
+		evidence.WindowsEvents,
 	}, event.Tables())
 }

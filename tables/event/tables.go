@@ -23,7 +23,7 @@ var ProcessExitEvents = tables.New(tables.Spec[Exit]{
 	Examples: []string{
 		"SELECT pid, name, exit_code, signal, duration_ns / 1000000 AS ms FROM process_exit_events WHERE signal != 0",
 	},
-	Platforms: tables.Linux, Class: tables.Personal, Evented: true,
+	Platforms: tables.Linux, Class: tables.Personal, Evented: true, Ours: true,
 	Scan: scan[Exit](
 		func(r *Exit) int64 { return r.PID },
 		texts[Exit]{"path": func(r *Exit) string { return r.Path }}),

@@ -31,6 +31,6 @@ var Connections = tables.New(tables.Spec[Connection]{
 		"SELECT pid, name, path, remote_address, remote_port FROM connections WHERE state = 'ESTABLISHED'",
 		"SELECT pid, path, local_address, local_port FROM connections WHERE state = 'LISTEN' AND local_address NOT IN ('127.0.0.1', '::1')",
 	},
-	Class: tables.Network, Platforms: tables.Linux,
+	Class: tables.Network, Platforms: tables.Linux, Ours: true,
 	Scan: scanConnections,
 })

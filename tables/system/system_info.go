@@ -68,17 +68,11 @@ func fact(q *tables.Query, name string) string {
 
 func readInfo(q *tables.Query) Info {
 	var i Info
-	const dmi = "/sys/class/dmi/id/"
 	i.HWVendor, i.HWModel = fact(q, dmi+"sys_vendor"), fact(q, dmi+"product_name")
 	i.HWVersion, i.HWSerial = fact(q, dmi+"product_version"), fact(q, dmi+"product_serial")
 	i.BoardVendor, i.BoardModel = fact(q, dmi+"board_vendor"), fact(q, dmi+"board_name")
 	i.BoardVersion, i.BoardSerial = fact(q, dmi+"board_version"), fact(q, dmi+"board_serial")
-	if i.UUID = hardwareUUID(fact(q, dmi+"product_uuid")); i.UUID == "" {
-		i.UUID = machineUUID(fact(q, "/etc/machine-id"))
-	}
-	if i.UUID == "" {
-		q.Warn(errors.New("the machine has neither a DMI product_uuid nor an /etc/machine-id: uuid is empty"))
-	}
+	i.UUID = machineID(q)
 	if i.Hostname = fact(q, "/proc/sys/kernel/hostname"); i.Hostname == "" {
 		i.Hostname = fact(q, "/etc/hostname")
 	}
@@ -102,6 +96,21 @@ func readInfo(q *tables.Query) Info {
 		}
 	}
 	return i
+}
+
+// dmi is where the kernel shows what the firmware says of the hardware.
+const dmi = "/sys/class/dmi/id/"
+
+// machineID is the identifier of the machine, by the hardware or the system.
+func machineID(q *tables.Query) string {
+	id := hardwareUUID(fact(q, dmi+"product_uuid"))
+	if id == "" {
+		id = machineUUID(fact(q, "/etc/machine-id"))
+	}
+	if id == "" {
+		q.Warn(errors.New("the machine has neither a DMI product_uuid nor an /etc/machine-id: uuid is empty"))
+	}
+	return id
 }
 
 // cpus reads /proc/cpuinfo: a paragraph for each logical core.
