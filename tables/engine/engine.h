@@ -86,6 +86,11 @@ typedef struct edr_cursor {
   int row, rows, width;
   uintptr_t cells, arena;
   int16_t *slot; /* column to slot of the batch, -1 where it is not wanted */
+  /* how often each content has been met by x_rowid in this scan */
+  struct edr_met { uint64_t hash; uint64_t times; } *met;
+  size_t nmet, capmet;
+  int metrow; /* the row that was met last, and its identifier */
+  sqlite3_int64 metid;
 } edr_cursor;
 
 int edr_version(void);

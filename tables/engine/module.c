@@ -119,6 +119,7 @@ static int x_open(sqlite3_vtab *vt, sqlite3_vtab_cursor **out) {
 static int x_close(sqlite3_vtab_cursor *vc) {
   edr_cursor *c = (edr_cursor *)vc;
   if (c->id >= 0) edrDone(c->conn->handle, c->id);
+  sqlite3_free(c->met);
   sqlite3_free(c);
   return SQLITE_OK;
 }
@@ -188,6 +189,11 @@ static int x_filter(sqlite3_vtab_cursor *vc, int num, const char *plan, int argc
   }
   c->eof = 1;
   c->row = c->rows = 0;
+  c->metrow = -1;
+  if (c->nmet) {
+    memset(c->met, 0, c->capmet * sizeof *c->met);
+    c->nmet = 0;
+  }
 
   plan = number(plan, 10, &point);
   plan = number(plan, 16, &used);
@@ -286,6 +292,7 @@ static int x_filter(sqlite3_vtab_cursor *vc, int num, const char *plan, int argc
 
 static int x_next(sqlite3_vtab_cursor *vc) {
   edr_cursor *c = (edr_cursor *)vc;
+  c->metrow = -1;
   if (++c->row < c->rows) return SQLITE_OK;
   return edrNext(c->conn->handle, c);
 }
@@ -335,13 +342,9 @@ static void sip_word(uint64_t v[4], uint64_t m) {
   v[0] ^= m;
 }
 
-/* A row's identifier is a keyed hash of its wanted cells. SQLite tells rows
-** apart by it where it unites the answers to the sides of an OR, each a scan
-** of its own, and where it looks for what a RIGHT JOIN has not matched: a
-** running number would take different rows for the same one. Keyed, so that
-** nobody can make two rows collide and hide one. */
-static int x_rowid(sqlite3_vtab_cursor *vc, sqlite3_int64 *out) {
-  edr_cursor *c = (edr_cursor *)vc;
+/* A keyed hash of a row's wanted cells: keyed, so that nobody can make two
+** rows collide and hide one. */
+static uint64_t row_hash(const edr_cursor *c) {
   uint64_t k0 = c->conn->k0, k1 = c->conn->k1;
   uint64_t v[4] = {k0 ^ 0x736f6d6570736575ULL, k1 ^ 0x646f72616e646f6dULL,
                    k0 ^ 0x6c7967656e657261ULL, k1 ^ 0x7465646279746573ULL};
@@ -367,9 +370,53 @@ static int x_rowid(sqlite3_vtab_cursor *vc, sqlite3_int64 *out) {
   SIPROUND;
   SIPROUND;
   SIPROUND;
-  *out = (sqlite3_int64)(v[0] ^ v[1] ^ v[2] ^ v[3]);
+  return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* met counts how often this scan has met a content before; -1 without memory. */
+static int64_t met(edr_cursor *c, uint64_t h) {
+  if (c->nmet * 2 >= c->capmet) {
+    size_t cap = c->capmet ? c->capmet * 2 : 64;
+    struct edr_met *more = sqlite3_malloc64(cap * sizeof *more);
+    if (!more) return -1;
+    memset(more, 0, cap * sizeof *more);
+    for (size_t i = 0; i < c->capmet; i++) {
+      if (!c->met[i].times) continue;
+      size_t at = c->met[i].hash & (cap - 1);
+      while (more[at].times) at = (at + 1) & (cap - 1);
+      more[at] = c->met[i];
+    }
+    sqlite3_free(c->met);
+    c->met = more;
+    c->capmet = cap;
+  }
+  size_t at = h & (c->capmet - 1);
+  while (c->met[at].times && c->met[at].hash != h) at = (at + 1) & (c->capmet - 1);
+  if (!c->met[at].times) {
+    c->met[at].hash = h;
+    c->nmet++;
+  }
+  return (int64_t)c->met[at].times++;
+}
+
+/* SQLite tells rows apart by their identifiers where it unites the answers to
+** the sides of an OR, each a scan of its own, and where it looks for what a
+** RIGHT JOIN has not matched. A running number would take different rows for
+** the same one. So the identifier is the content and which of its equals the
+** row is: equal rows pass or fail every condition alike. */
+static int x_rowid(sqlite3_vtab_cursor *vc, sqlite3_int64 *out) {
+  edr_cursor *c = (edr_cursor *)vc;
+  if (c->metrow != c->row) {
+    uint64_t h = row_hash(c);
+    int64_t times = met(c, h);
+    if (times < 0) return SQLITE_NOMEM;
+    c->metrow = c->row;
+    c->metid = (sqlite3_int64)(h + (uint64_t)times * 0x9e3779b97f4a7c15ULL);
+  }
+  *out = c->metid;
   return SQLITE_OK;
 }
+
 
 /* xCreate equal to xConnect makes every table there by its name without a
 ** statement that creates it, and connected only when a statement names it. */
