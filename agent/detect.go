@@ -66,33 +66,7 @@ func (d *detector) setRules(rules []*rule.Rule, goos string) {
 	d.exits.Store(rule.NewSet(withAction, goos))
 }
 
-// run matches batches of events until the channel closes or the context ends.
-func (d *detector) run(ctx context.Context, batches <-chan []event.Event) {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	defer d.acting.Wait()
-	defer d.flush(true)
-	var ev rule.Event
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			d.flush(false)
-		case batch, ok := <-batches:
-			if !ok {
-				return
-			}
-			for _, e := range batch {
-				d.one(ctx, &ev, e)
-			}
-			if err := d.pace(ctx); err != nil {
-				return
-			}
-		}
-	}
-}
-
+// one matches one event.
 func (d *detector) one(ctx context.Context, ev *rule.Event, e event.Event) {
 	set := d.rules.Load()
 	if _, exit := e.(*event.Exit); exit {
@@ -265,6 +239,9 @@ func (d *detector) send(h *wire.Hit) {
 		d.tell("report a hit of rule "+h.Rule.ID, err)
 	}
 }
+
+// idle says whether every hit has been reported.
+func (d *detector) idle() bool { return len(d.slots) == 0 && d.fold.empty() }
 
 // flush sends what was folded.
 func (d *detector) flush(all bool) {

@@ -71,3 +71,15 @@ func (f *folder) due(now time.Time, all bool) []*wire.Hit {
 	}
 	return out
 }
+
+// empty says whether nothing is held back.
+func (f *folder) empty() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.open {
+		if w.kept != nil {
+			return false
+		}
+	}
+	return true
+}
