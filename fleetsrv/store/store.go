@@ -137,7 +137,8 @@ type Queries interface {
 	OpenQueries(ctx context.Context, sc Scope) ([]Query, error)
 	EndQuery(ctx context.Context, sc Scope, id string, stopped bool) error
 	// MoveQueryHosts puts the hosts of a query that are in one of the from
-	// states into another; an empty list of hosts means all. It answers those moved.
+	// states into another: the named ones while the query is open, all of them
+	// with an empty list. It answers those moved.
 	MoveQueryHosts(ctx context.Context, sc Scope, id string, hosts []string, to string, from ...string) ([]string, error)
 	// AddAnswer keeps a part once; fresh is false where it was kept before,
 	// the query is unknown or not asked of the host, or has ended.

@@ -166,7 +166,8 @@ func (d *DB) MoveQueryHosts(ctx context.Context, sc store.Scope, id string, host
 				append([]any{to, id}, anys(from)...)...)
 		}
 		for _, h := range hosts {
-			if err := t.moveQueryHosts(&moved, "UPDATE query_hosts SET state = ? WHERE query = ? AND host = ? AND state IN ("+marks(len(from))+") RETURNING host",
+			if err := t.moveQueryHosts(&moved, "UPDATE query_hosts SET state = ? WHERE query = ? AND host = ? AND state IN ("+marks(len(from))+
+				") AND EXISTS (SELECT 1 FROM queries q WHERE q.id = query AND NOT q.done) RETURNING host",
 				append([]any{to, id, h}, anys(from)...)...); err != nil {
 				return err
 			}
