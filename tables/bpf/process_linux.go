@@ -22,12 +22,15 @@ type Options struct {
 	Interval  time.Duration // how long records may gather; 250 ms if 0
 }
 
+// Interval is how long records gather unless told otherwise.
+const Interval = 250 * time.Millisecond
+
 func (o Options) filled() Options {
 	if o.RingBytes == 0 {
 		o.RingBytes = 4 << 20
 	}
 	if o.Interval == 0 {
-		o.Interval = 250 * time.Millisecond
+		o.Interval = Interval
 	}
 	return o
 }

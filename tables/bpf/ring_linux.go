@@ -35,10 +35,12 @@ type Ring struct {
 	mask     uint64
 	cpus     int
 
-	mu          sync.Mutex // guards kick against use after close
+	mu          sync.Mutex // guards kick against use after close, and waiting
 	epoll, kick int
 	interval    atomic.Int64
 	stopped     atomic.Bool
+	hurry       atomic.Bool // do not let records gather this time
+	waiting     []chan struct{}
 	gaps        gaps
 	lostBefore  []uint64 // dropped counters at the last look
 }
@@ -97,6 +99,7 @@ func (r *Ring) SetInterval(d time.Duration) {
 }
 
 func (r *Ring) poke() {
+	r.hurry.Store(true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.kick < 0 {
@@ -104,6 +107,28 @@ func (r *Ring) poke() {
 	}
 	// A full event counter would mean that the reader is already awake.
 	_, _ = unix.Write(r.kick, binary.NativeEndian.AppendUint64(nil, 1))
+}
+
+// Sync has everything handled that is in the ring now and returns when that
+// is done, or after the time given. It must not be called from Run's handlers.
+func (r *Ring) Sync(most time.Duration) bool {
+	ch := make(chan struct{})
+	r.mu.Lock()
+	if r.kick < 0 || r.stopped.Load() {
+		r.mu.Unlock()
+		return false
+	}
+	r.waiting = append(r.waiting, ch)
+	r.mu.Unlock()
+	r.poke()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-ch:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // Loss is records that did not reach the reader.
@@ -124,17 +149,28 @@ func (r *Ring) Run(handle func(raw []byte), drained func([]Loss)) error {
 		if r.stopped.Load() {
 			break
 		}
-		if d := time.Duration(r.interval.Load()); d > 0 && r.pending() > 0 {
+		if d := time.Duration(r.interval.Load()); d > 0 && r.pending() > 0 && !r.hurry.Load() {
 			if err := r.wait(events, d); err != nil {
 				return err
 			}
 		}
-		r.drain(handle)
-		drained(r.losses())
+		r.round(handle, drained)
 	}
+	r.round(handle, drained)
+	return nil
+}
+
+func (r *Ring) round(handle func([]byte), drained func([]Loss)) {
+	r.hurry.Store(false)
+	r.mu.Lock()
+	waiting := r.waiting
+	r.waiting = nil
+	r.mu.Unlock()
 	r.drain(handle)
 	drained(r.losses())
-	return nil
+	for _, ch := range waiting {
+		close(ch)
+	}
 }
 
 func (r *Ring) wait(events []unix.EpollEvent, d time.Duration) error {

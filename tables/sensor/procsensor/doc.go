@@ -25,14 +25,6 @@ func (o Options) log() *slog.Logger {
 	return o.Log
 }
 
-// Paced is a mechanism that lets events gather before it publishes them.
-type Paced interface {
-	sensor.Mechanism
-	// SetInterval sets for how long, also while the mechanism runs. A
-	// response rule wants 10 ms.
-	SetInterval(time.Duration)
-}
-
 // Spec declares the sensor with all its mechanisms.
 func Spec(opts Options) sensor.Spec {
 	return sensor.Spec{

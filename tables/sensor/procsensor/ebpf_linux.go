@@ -8,13 +8,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aiedr/edr/tables/bpf"
 	"github.com/aiedr/edr/tables/event"
 	"github.com/aiedr/edr/tables/sensor"
 	"github.com/aiedr/edr/tables/sensor/proctree"
+	"github.com/aiedr/edr/tables/sensor/ringrun"
 )
 
 func mechanisms(opts Options) []sensor.Mechanism {
@@ -22,122 +22,54 @@ func mechanisms(opts Options) []sensor.Mechanism {
 }
 
 // EBPF sees processes by raw tracepoints.
-type EBPF struct {
-	opts Options
-
-	mu      sync.Mutex
-	running *ebpfRun
-}
+type EBPF struct{ opts Options }
 
 // NewEBPF makes the mechanism; Start loads it.
-func NewEBPF(opts Options) *EBPF { return &EBPF{opts: opts} }
+func NewEBPF(opts Options) *EBPF { return &EBPF{opts} }
 
 // Name is "ebpf".
 func (*EBPF) Name() string { return "ebpf" }
 
-// SetInterval sets how long records may gather.
-func (m *EBPF) SetInterval(d time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.opts.Interval = d
-	if m.running != nil {
-		m.running.programs.SetInterval(d)
-	}
-}
+// syncMost bounds how long another sensor waits for the tree to catch up.
+const syncMost = 100 * time.Millisecond
 
 // Start loads and attaches the programs and fills the process tree from /proc.
 func (m *EBPF) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	programs, err := bpf.LoadProcess(bpf.Options{RingBytes: m.opts.RingBytes, Interval: m.opts.Interval})
 	if err != nil {
 		return nil, err
 	}
+	tree := m.opts.Tree
 	r := &ebpfRun{
-		programs: programs, tree: m.opts.Tree, out: out, log: m.opts.log(),
-		done: make(chan struct{}),
+		Run:  ringrun.New(programs, m.opts.Interval, out),
+		tree: tree, out: out, log: m.opts.log(),
 	}
-	go r.run()
-	r.unwatch = context.AfterFunc(ctx, func() { _ = r.Close() })
-	if _, err := m.opts.Tree.Seed(); err != nil {
+	r.Run.Start(ctx, r.record, r.drained, func() { tree.SetCatchUp(nil) })
+	tree.SetCatchUp(func() { programs.Sync(syncMost) })
+	if _, err := tree.Seed(); err != nil {
 		return nil, errors.Join(fmt.Errorf("read the processes that run already: %w", err), r.Close())
 	}
-	m.running = r
 	return r, nil
 }
 
 type ebpfRun struct {
-	programs *bpf.Process
-	tree     *proctree.Tree
-	out      sensor.Publisher
-	log      *slog.Logger
-	clock    bpf.Clock
-	unwatch  func() bool
+	*ringrun.Run
+	tree *proctree.Tree
+	out  sensor.Publisher
+	log  *slog.Logger
 
 	exec bpf.Exec
 	exit bpf.Exit
 	fork bpf.Fork
-
-	skipped     uint64
-	skippedSeen time.Time
-
-	closing  sync.Once
-	closeErr error
-	done     chan struct{}
-	err      error
-}
-
-// Done is closed when the programs are gone.
-func (r *ebpfRun) Done() <-chan struct{} { return r.done }
-
-// Err says why the mechanism stopped by itself.
-func (r *ebpfRun) Err() error {
-	select {
-	case <-r.done:
-		return r.err
-	default:
-		return nil
-	}
-}
-
-// Close detaches the programs, publishes what is left in the ring and frees
-// everything.
-func (r *ebpfRun) Close() error {
-	r.closing.Do(func() {
-		if r.unwatch != nil {
-			r.unwatch()
-		}
-		r.closeErr = r.programs.Detach()
-		<-r.done
-	})
-	<-r.done
-	return r.closeErr
-}
-
-func (r *ebpfRun) run() {
-	defer close(r.done)
-	err := r.programs.Run(r.record, r.drained)
-	r.err = errors.Join(err, r.programs.Close())
 }
 
 // drained runs after every look into the ring.
-func (r *ebpfRun) drained(lost []bpf.Loss) {
-	r.clock.Measure()
-	for _, l := range lost {
-		r.out.Lost(l.N, l.Cause)
+func (r *ebpfRun) drained(lost bool) {
+	if !lost {
+		return
 	}
-	if time.Since(r.skippedSeen) > 10*time.Second {
-		r.skippedSeen = time.Now()
-		if n, err := r.programs.Skipped(); err == nil && n > r.skipped {
-			r.out.Lost(n-r.skipped, "program skipped by the kernel")
-			r.skipped = n
-			lost = append(lost, bpf.Loss{})
-		}
-	}
-	if len(lost) > 0 {
-		if err := r.tree.Resync(); err != nil {
-			r.log.Warn("process tree not compared with /proc after a loss; ancestry may miss processes", "err", err)
-		}
+	if err := r.tree.Resync(); err != nil {
+		r.log.Warn("process tree not compared with /proc after a loss; ancestry may miss processes", "err", err)
 	}
 }
 
@@ -203,7 +135,7 @@ func (r *ebpfRun) publishExec(e *bpf.Exec) {
 		Uptime: int64(e.Time / 1e9), Syscall: "execve",
 	}
 	ev.Source = "ebpf"
-	ev.At(r.clock.Wall(e.Time))
+	ev.At(r.Clock.Wall(e.Time))
 	if truncated {
 		ev.Overflows = "cmdline"
 	}
@@ -252,7 +184,7 @@ func (r *ebpfRun) publishExit(e *bpf.Exit) {
 		Duration: int64(e.Time - e.Start),
 	}
 	ev.Source = "ebpf"
-	ev.At(r.clock.Wall(e.Time))
+	ev.At(r.Clock.Wall(e.Time))
 	if p, ok := r.tree.Lookup(ev.PID, ev.StartTime); ok {
 		ev.Cmdline = p.Cmdline
 	}

@@ -63,13 +63,14 @@ type entry struct {
 type Tree struct {
 	opts Options
 
-	mu     sync.Mutex
-	procs  map[key]*entry
-	latest map[int64]key // per ID the process that started last
-	exited *list.List    // of key; the one to forget next in front
-	bytes  int
-	src    source
-	swept  time.Time
+	mu      sync.Mutex
+	procs   map[key]*entry
+	latest  map[int64]key // per ID the process that started last
+	exited  *list.List    // of key; the one to forget next in front
+	bytes   int
+	src     source
+	catchUp func()
+	swept   time.Time
 }
 
 // source reads processes of the live system.
@@ -396,3 +397,25 @@ func (t *Tree) StartInProc(pid int64) (start int64, ok bool) {
 // SameStart says whether two starts of one process ID mean the same process,
 // one or both of them to the tick.
 func (t *Tree) SameStart(a, b int64) bool { return a/t.opts.TickNS == b/t.opts.TickNS }
+
+// SetCatchUp names the function by which the sensor that feeds the tree lets
+// it catch up; nil when that sensor ends.
+func (t *Tree) SetCatchUp(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.catchUp = f
+}
+
+// CatchUp returns when all births, executions and ends that happened before
+// the call are in the tree, so far as a sensor feeds it. Another sensor calls it
+// once a batch before it looks up who did what: both let events gather, and an
+// execution may still be on its way when what the new program did arrives. It
+// takes a bounded time and must not be called by the feeding sensor itself.
+func (t *Tree) CatchUp() {
+	t.mu.Lock()
+	f := t.catchUp
+	t.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
