@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"reflect"
+	"strconv"
 	"unsafe"
 )
 
@@ -95,8 +97,18 @@ func writerOf(t reflect.Type) writer {
 		return func(b *Batch, p unsafe.Pointer) { b.int(int64(*(*int32)(p))) }
 	case reflect.Int:
 		return func(b *Batch, p unsafe.Pointer) { b.int(int64(*(*int)(p))) }
-	case reflect.Int64, reflect.Uint64:
+	case reflect.Int64:
 		return func(b *Batch, p unsafe.Pointer) { b.int(*(*int64)(p)) }
+	case reflect.Uint64:
+		// SQLite's integers are signed. What lies beyond goes as digits, which
+		// are exact and compare as the number in a column of this type.
+		return func(b *Batch, p unsafe.Pointer) {
+			if v := *(*uint64)(p); v > math.MaxInt64 {
+				b.text(strconv.FormatUint(v, 10))
+			} else {
+				b.int(int64(v))
+			}
+		}
 	case reflect.Uint8:
 		return func(b *Batch, p unsafe.Pointer) { b.int(int64(*(*uint8)(p))) }
 	case reflect.Uint16:

@@ -99,7 +99,11 @@ func (a *authorizer) authorize(code int, one, two string) int {
 		}
 		return authOK
 	}
-	if what, ok := actions[code]; ok {
+	what, ok := actions[code]
+	if ok && strings.HasPrefix(strings.ToLower(one), "sqlite_") {
+		what = "a change of the schema (CREATE, ALTER, DROP, ANALYZE)" // which begins as a write to its table
+	}
+	if ok {
 		return a.deny(what)
 	}
 	return a.deny(fmt.Sprintf("action %d of SQLite", code))

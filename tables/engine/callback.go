@@ -40,7 +40,7 @@ func edrScan(handle C.uintptr_t, cur *C.edr_cursor, ncols C.int, cols *C.int, po
 	c := connOf(handle)
 	defer c.caught(&rc)
 	t := c.e.tables[cur.table]
-	c.setReading(t.name)
+	c.setReading(t)
 	if t.scan == nil {
 		return c.fail(fmt.Errorf("table %s: %w", t.name, errSchemaOnly))
 	}
@@ -82,7 +82,7 @@ func edrNext(handle C.uintptr_t, cur *C.edr_cursor) (rc C.int) {
 	c := connOf(handle)
 	defer c.caught(&rc)
 	s := c.scans[cur.id]
-	c.setReading(s.t.name)
+	c.setReading(s.t)
 	if err := c.advance(s, cur); err != nil {
 		return c.fail(err)
 	}

@@ -28,7 +28,7 @@ static int progress(void *p) {
 
 /* limits lists sqlite3_limit's categories and what the engine sets them to. */
 static const int limits[][2] = {
-  {0, 64 << 20},  /* bytes of a text, blob or row */
+  {0, EDR_MAX_LENGTH}, /* bytes of a text, blob or row */
   {1, 1 << 20},   /* bytes of a statement */
   {3, 500},       /* depth of an expression */
   {4, 250},       /* terms of a compound select */

@@ -168,7 +168,7 @@ func (c *conn) prepareError(sql string, rc C.int) error {
 		Message: C.GoString(C.sqlite3_errmsg(c.c.db)),
 		Offset:  int(C.sqlite3_error_offset(c.c.db)), SQL: sql,
 	}
-	e.Suggest = c.suggest(e.Message)
+	e.Suggest = c.suggest(e.Message, sql)
 	return e
 }
 
@@ -212,6 +212,9 @@ func (c *conn) stepError(rc C.int) error {
 	msg := C.GoString(C.sqlite3_errmsg(c.c.db))
 	if rc&0xff == C.SQLITE_NOMEM {
 		return fmt.Errorf("run the statement: %w", errNoMemory)
+	}
+	if rc&0xff == C.SQLITE_TOOBIG {
+		return fmt.Errorf("run the statement: a text or blob is larger than the %d MiB that one may have", C.EDR_MAX_LENGTH>>20)
 	}
 	return errors.New("run the statement: " + msg)
 }

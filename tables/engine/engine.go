@@ -54,7 +54,7 @@ type Engine struct {
 	shape     *C.edr_table
 	k0, k1    uint64
 	functions []*function
-	// stuck counts scans that were left behind at a deadline and still hang.
+	// stuck counts scans and statements that were left behind at a deadline and still hang.
 	stuck atomic.Int64
 }
 
@@ -263,8 +263,8 @@ func flag(b bool) C.uint8_t {
 	return 0
 }
 
-// Stuck is how many scans were left behind at their deadline and still hang,
-// in a system call that does not come back.
+// Stuck is how many scans or whole statements were left behind at their
+// deadline and still hang, in a system call that does not come back.
 func (e *Engine) Stuck() int64 { return e.stuck.Load() }
 
 // TableNames lists the tables, in the order in which they were given.

@@ -11,6 +11,9 @@ typedef struct edr_cell {
   uint32_t kind;
 } edr_cell;
 
+/* Bytes that one text or blob may have. */
+#define EDR_MAX_LENGTH (64 << 20)
+
 enum { EDR_NULL, EDR_INT, EDR_REAL, EDR_TEXT, EDR_BLOB };
 
 /* How a column takes part in planning. */

@@ -62,13 +62,11 @@ func functionList(p *patternCache) []*function {
 var builtin = strings.Fields(`
 	-> ->> abs avg ceil char coalesce concat concat_ws count cume_dist current_date current_time current_timestamp
 	date datetime dense_rank first_value floor format glob group_concat hex if ifnull iif instr json json_array
-	json_array_insert json_array_length json_each json_error_position json_extract json_group_array json_group_object
-	json_insert json_object json_patch json_pretty json_quote json_remove json_replace json_set json_tree json_type
+	json_array_insert json_array_length json_error_position json_extract json_group_array json_group_object
+	json_insert json_object json_patch json_pretty json_quote json_remove json_replace json_set json_type
 	json_valid jsonb jsonb_array jsonb_array_insert jsonb_extract jsonb_group_array jsonb_group_object jsonb_insert
 	jsonb_object jsonb_patch jsonb_remove jsonb_replace jsonb_set julianday lag last_value lead length like likelihood
-	likely lower ltrim max median min nth_value ntile nullif octet_length percent_rank percentile percentile_cont
-	percentile_disc printf quote random randomblob rank replace round row_number rtrim sign soundex sqlite_source_id
-	sqlite_version strftime string_agg substr substring subtype sum time timediff total trim typeof unhex unicode
+	likely lower ltrim max min nth_value ntile nullif octet_length percent_rank printf quote random randomblob rank replace round row_number rtrim sign sqlite_source_id sqlite_version strftime string_agg substr substring subtype sum time timediff total trim typeof unhex unicode
 	unistr unistr_quote unixepoch unlikely upper zeroblob`)
 
 func (e *Engine) functionAllowed(name string) bool {

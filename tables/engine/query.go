@@ -88,6 +88,7 @@ func (e *Engine) Check(ctx context.Context, sql string, classes []tables.Class) 
 // Rows is a running statement. It must be closed; reading to the end or to an
 // error closes it.
 type Rows struct {
+	e       *Engine
 	info    Info
 	ch      chan [][]any
 	final   chan final
@@ -120,7 +121,7 @@ func (e *Engine) Query(ctx context.Context, host *tables.Host, req Request) (*Ro
 	if req.Deadline <= 0 {
 		req.Deadline = e.opts.Deadline
 	}
-	r := &Rows{ch: make(chan [][]any, 1), final: make(chan final, 1)}
+	r := &Rows{e: e, ch: make(chan [][]any, 1), final: make(chan final, 1)}
 	r.ctx, r.cancel = context.WithTimeoutCause(ctx, req.Deadline, timeLimit(req.Deadline))
 	prepared := make(chan error, 1)
 	go e.run(r, host, req, prepared)
@@ -235,9 +236,9 @@ func (c *conn) deliver(r *Rows, maxRows int64) (n int64, err error) {
 // wantsFlush says whether rows have waited long enough.
 func (c *conn) wantsFlush() bool { return !c.began.IsZero() && time.Since(c.began) > holdBack }
 
-func (c *conn) setReading(table string) {
+func (c *conn) setReading(t *table) {
 	if c.running != nil {
-		c.running.reading.Store(&table)
+		c.running.reading.Store(&t.name)
 	}
 }
 
@@ -276,10 +277,20 @@ func (r *Rows) Batch() ([][]any, error) {
 			if errors.As(err, &limit) {
 				err = &LimitError{Limit: limit.Limit, Value: limit.Value, Hanging: true}
 			}
+			r.e.leave(r.final)
 			r.finish(final{err: err})
 			return nil, r.endError()
 		}
 	}
+}
+
+// leave counts a statement that does not come back, until it does.
+func (e *Engine) leave(ended <-chan final) {
+	e.stuck.Add(1)
+	go func() {
+		<-ended
+		e.stuck.Add(-1)
+	}()
 }
 
 func (r *Rows) finish(f final) {

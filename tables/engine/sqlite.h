@@ -109,6 +109,7 @@ struct sqlite3_mem_methods {
 #define SQLITE_ERROR 1
 #define SQLITE_NOMEM 7
 #define SQLITE_INTERRUPT 9
+#define SQLITE_TOOBIG 18
 #define SQLITE_ROW 100
 #define SQLITE_DONE 101
 

@@ -7,7 +7,7 @@ import (
 
 // suggest finds what may have been meant where SQLite knows no such table,
 // column or function.
-func (c *conn) suggest(msg string) []string {
+func (c *conn) suggest(msg, sql string) []string {
 	what, name, ok := strings.Cut(msg, ": ")
 	if !ok {
 		return nil
@@ -20,8 +20,13 @@ func (c *conn) suggest(msg string) []string {
 	case "no such table", "no such table-valued function":
 		among = c.e.TableNames()
 	case "no such column":
-		for t := range c.auth.tables {
-			for _, col := range c.e.tables[c.e.byName[strings.ToLower(t)]].columns {
+		// SQLite resolves columns before it says which tables it reads.
+		lower := strings.ToLower(sql)
+		for _, t := range c.e.tables {
+			if !strings.Contains(lower, strings.ToLower(t.name)) {
+				continue
+			}
+			for _, col := range t.columns {
 				among = append(among, col.Name)
 			}
 		}
@@ -45,7 +50,8 @@ func nearest(name string, among []string) []string {
 	if len(lower) > 64 {
 		return nil
 	}
-	for _, n := range among {
+	slices.Sort(among)
+	for _, n := range slices.Compact(among) {
 		d := distance(lower, strings.ToLower(n))
 		if len(lower) >= 4 && strings.Contains(strings.ToLower(n), lower) {
 			d = min(d, 2)
@@ -64,7 +70,7 @@ func nearest(name string, among []string) []string {
 	for _, f := range found[:min(3, len(found))] {
 		names = append(names, f.name)
 	}
-	return slices.Compact(names)
+	return names
 }
 
 // distance is the least number of letters to put in, take out or change.
