@@ -30,9 +30,9 @@ const (
 	MaxMessage   = 8 << 20  // bytes of a sealed message
 	MaxPlain     = 64 << 20 // bytes of a body after decompression
 	MaxHandshake = 256 << 10
-	MaxRecords   = 65536 // records in one batch
-	MaxRecord    = 16 << 20
-	MaxCommands  = 256 // commands in one poll reply
+	MaxRecords   = 65536   // records in one batch
+	MaxRecord    = 4 << 20 // bytes of a record's JSON: it fits a message however little it compresses
+	MaxCommands  = 256     // commands in one poll reply
 	MaxCommand   = 4 << 20
 
 	// SessionLife and SessionMessages end a session, whichever comes first.

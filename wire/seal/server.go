@@ -1,82 +1,22 @@
 package seal
 
 import (
+	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rsa"
-	"crypto/tls"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/aiedr/edr/wire"
 )
-
-// KeyOptions says where a server's keys are and which the operator gave.
-type KeyOptions struct {
-	// Dir holds root.key, online keys and key sets; made where it is absent.
-	Dir string
-	// RSAKeyFile is an RSA private key in PEM (PKCS #1 or #8, 2048 bits or
-	// more) to use as sealing key; one of 3072 bits is made where it is empty.
-	RSAKeyFile string
-	// CertFile and KeyFile are a TLS certificate that the operator brings;
-	// where they are empty a CA of our own issues one.
-	CertFile, KeyFile string
-	Now               func() time.Time
-	Rand              io.Reader
-	Log               *slog.Logger
-}
-
-// ServerKeys are the server's root and online keys, present and previous.
-type ServerKeys struct {
-	rsa  *rsa.PrivateKey
-	root ed25519.PublicKey
-}
-
-// OpenServerKeys loads the keys of a folder and makes those that are missing;
-// made lists the files it wrote, to be told to the operator.
-func OpenServerKeys(o KeyOptions) (k *ServerKeys, made []string, err error) {
-	return nil, nil, ErrUnavailable
-}
-
-// Rotate makes new online keys and a key set with the next serial, signed by
-// the root; the former keys stay good for the overlap.
-func (k *ServerKeys) Rotate() error { return ErrUnavailable }
-
-// Token makes an enrol token for a server address with a new secret. Store
-// the secret's hash; the text is shown once.
-func (k *ServerKeys) Token(address string) (Token, error) { return Token{}, ErrUnavailable }
-
-// TLS is the server's certificate for the given DNS names and addresses.
-func (k *ServerKeys) TLS(names ...string) (tls.Certificate, error) {
-	return tls.Certificate{}, ErrUnavailable
-}
-
-// CAPEM is the CA that agents pin, for edrctl and browsers.
-func (k *ServerKeys) CAPEM() []byte { return nil }
-
-// PublicKeyPEM is the RSA sealing key, for the agents' -pubkey.
-func (k *ServerKeys) PublicKeyPEM() []byte { return nil }
-
-// RootFingerprint is the SHA-256 of the root's public key.
-func (k *ServerKeys) RootFingerprint() [32]byte { return [32]byte{} }
-
-// Serial is that of the present key set.
-func (k *ServerKeys) Serial() uint64 { return 0 }
-
-// Token is the content of an enrol token.
-type Token struct {
-	Address string
-	Secret  string
-	Root    [32]byte // SHA-256 of the root's public key
-}
-
-// String is the token's text.
-func (t Token) String() string { return "" }
-
-// ParseToken reads a token's text; spaces around it do not matter.
-func ParseToken(text string) (Token, error) { return Token{}, ErrBadToken }
 
 // ServerOptions says what a Server stands on.
 type ServerOptions struct {
@@ -88,13 +28,21 @@ type ServerOptions struct {
 	// MaxSessions bounds the session table; 0 is 100,000.
 	MaxSessions int
 	Now         func() time.Time
-	Rand        io.Reader
 }
 
 // Server answers agents. It takes request bodies and returns reply bodies, so
 // that an HTTP handler has nothing to decide.
 type Server struct {
+	// Counters counts what was refused, by name.
 	Counters Counters
+
+	o        ServerOptions
+	sessions *sessionTable
+	seen     *replayCache
+	receiver *receiver
+	// rsa bounds the private-key operations under way, so that a crowd that
+	// opens sessions at once leaves the machine to those who have one.
+	rsa chan struct{}
 }
 
 // Reply is what to send back. Body is to be sent whatever Err is: it may be a
@@ -106,9 +54,6 @@ type Reply struct {
 	Err    error
 }
 
-// SignedCommand is a command's exact bytes with the server's signature.
-type SignedCommand []byte
-
 // PollInfo is what an agent says when it polls.
 type PollInfo struct {
 	// Taken is the highest command serial that the host accepted: commands
@@ -117,44 +62,328 @@ type PollInfo struct {
 }
 
 // NewServer makes a Server.
-func NewServer(o ServerOptions) (*Server, error) { return nil, ErrUnavailable }
-
-// HandleKeys answers with the present key set; body is not looked at.
-func (s *Server) HandleKeys(ctx context.Context, body []byte) Reply { return Reply{} }
-
-// HandleEnrol enrols a host. remote is the peer's address, for the store.
-func (s *Server) HandleEnrol(ctx context.Context, body []byte, remote string) Reply { return Reply{} }
-
-// HandleOpen opens a session.
-func (s *Server) HandleOpen(ctx context.Context, body []byte, remote string) Reply { return Reply{} }
-
-// HandlePost takes a batch of records into the ReceiverStore.
-func (s *Server) HandlePost(ctx context.Context, body []byte) Reply { return Reply{} }
-
-// WaitFunc answers a poll: it returns the host's commands in rising serial,
-// at once or when there are some, and none when ctx ends, which is after
-// MaxPollWait at the latest. An error makes the agent try again.
-type WaitFunc func(ctx context.Context, host Host, info PollInfo) ([]SignedCommand, error)
-
-// HandlePoll answers a poll with commands.
-func (s *Server) HandlePoll(ctx context.Context, body []byte, wait WaitFunc) Reply { return Reply{} }
-
-// HandleAnswer takes a part of a live query's answer. The agent sends it
-// again if take fails, so take must bear a part twice.
-func (s *Server) HandleAnswer(ctx context.Context, body []byte, take func(context.Context, Host, wire.Answer) error) Reply {
-	return Reply{}
+func NewServer(o ServerOptions) (*Server, error) {
+	if o.Keys == nil || o.Hosts == nil || o.Receiver == nil {
+		return nil, errors.New("make the sealed server: it needs keys, a host store and a receiver store")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Events == nil {
+		o.Events = func(Event) {}
+	}
+	return &Server{
+		o:        o,
+		sessions: newSessionTable(o.MaxSessions),
+		seen:     newReplayCache(65536),
+		receiver: newReceiver(o.Receiver, o.Events),
+		rsa:      make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+	}, nil
 }
+
+// Sessions is how many sessions are open.
+func (s *Server) Sessions() int { return s.sessions.len() }
+
+// EndSessions forgets the sessions of a host, when it is removed. fingerprint
+// is that of its key.
+func (s *Server) EndSessions(fingerprint string) { s.sessions.end(fingerprint) }
 
 // SignCommand signs a command with the present command key. The caller sets
 // all fields; serials of one host must rise and be sent in rising order.
-func (s *Server) SignCommand(c wire.Command) (SignedCommand, error) { return nil, ErrUnavailable }
+func (s *Server) SignCommand(c wire.Command) (SignedCommand, error) {
+	if !validHostID(c.Host) || c.Serial == 0 || c.Nonce == "" || c.Expires.IsZero() {
+		return nil, fmt.Errorf("sign a command: it needs host, serial, nonce and expiry: %w", ErrMalformed)
+	}
+	s.reload()
+	k := s.o.Keys.present()
+	return signCommand(k.command, k.set.Serial, c)
+}
 
-// EndSessions forgets the sessions of a host, when it is removed.
-func (s *Server) EndSessions(fingerprint string) {}
+// reload takes up keys that a keys command changed beside the running server.
+func (s *Server) reload() {
+	if _, err := s.o.Keys.Reload(); err != nil {
+		s.o.Keys.o.Log.Warn("the key folder cannot be read again; the former keys stay in use", "error", err)
+	}
+}
 
-// ReadBody reads a request body within the bound of its path; the error is
-// ErrOversized beyond it.
-func ReadBody(r *http.Request) ([]byte, error) { return nil, ErrUnavailable }
+// refuse counts a refusal and makes the reply that carries it.
+func (s *Server) refuse(err error, e Event) Reply {
+	s.Counters.Add(err)
+	e.Kind, e.Time, e.Err = EventRefused, s.o.Now(), err
+	s.o.Events(e)
+	r := RefusalReply(err)
+	r.Host = e.Host
+	return r
+}
 
-// RefusalReply is the reply to a request that cannot even be handled.
-func RefusalReply(err error) Reply { return Reply{} }
+// RefusalReply is the reply to a request that is refused for err, such as one
+// whose body ReadBody would not read.
+func RefusalReply(err error) Reply {
+	status := http.StatusBadRequest
+	switch RefusalName(err) {
+	case ErrOversized.Name:
+		status = http.StatusRequestEntityTooLarge
+	case ErrUnknownSession.Name, ErrSessionOver.Name, ErrReplayed.Name, ErrUnknownKeySet.Name, ErrWrongKey.Name:
+		status = http.StatusConflict
+	case ErrUnknownHost.Name, ErrPending.Name, ErrRemoved.Name, ErrTokenRefused.Name:
+		status = http.StatusForbidden
+	case ErrUnavailable.Name, "":
+		status = http.StatusServiceUnavailable
+	}
+	return Reply{Status: status, Body: makeRefusal(err), Err: err}
+}
+
+// ReadBody reads a request body within the bound of its path; beyond it the
+// error is ErrOversized.
+func ReadBody(r *http.Request) ([]byte, error) {
+	limit := int64(MaxMessage)
+	switch {
+	case strings.HasSuffix(r.URL.Path, PathKeys), strings.HasSuffix(r.URL.Path, PathEnrol), strings.HasSuffix(r.URL.Path, PathOpen):
+		limit = MaxHandshake
+	case strings.HasSuffix(r.URL.Path, PathPoll):
+		limit = 4096
+	}
+	if r.ContentLength > limit {
+		return nil, fmt.Errorf("read a request of %d bytes: %w", r.ContentLength, ErrOversized)
+	}
+	// The buffer grows with what arrives: a peer that only claims a length
+	// costs nothing.
+	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(min(r.ContentLength, 64<<10)))
+	}
+	n, err := b.ReadFrom(io.LimitReader(r.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read a request: %v: %w", err, ErrTruncated)
+	case n > limit:
+		return nil, fmt.Errorf("read a request: %w", ErrOversized)
+	case r.ContentLength >= 0 && n != r.ContentLength:
+		return nil, fmt.Errorf("read a request: %d bytes of %d: %w", n, r.ContentLength, ErrTruncated)
+	}
+	return b.Bytes(), nil
+}
+
+// HandleKeys answers with the present key set; body is not looked at.
+func (s *Server) HandleKeys(_ context.Context, _ []byte) Reply {
+	s.reload()
+	return Reply{Status: http.StatusOK, Body: s.o.Keys.present().set.whole}
+}
+
+// privately runs a private-key operation when its turn comes.
+func (s *Server) privately(ctx context.Context, f func() error) error {
+	select {
+	case s.rsa <- struct{}{}:
+		defer func() { <-s.rsa }()
+		return f()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for a turn: %v: %w", ctx.Err(), ErrUnavailable)
+	}
+}
+
+// HandleEnrol enrols a host. remote is the peer's address, for the store.
+func (s *Server) HandleEnrol(ctx context.Context, body []byte, remote string) Reply {
+	s.reload()
+	reply, host, err := s.enrol(ctx, body, remote)
+	if err != nil {
+		return s.refuse(fmt.Errorf("enrol a host: %w", err), Event{Remote: remote, Host: host})
+	}
+	kind := EventEnrolled
+	if host.State == HostPending {
+		kind = EventPending
+	}
+	s.o.Events(Event{Kind: kind, Time: s.o.Now(), Host: host, Remote: remote})
+	return Reply{Status: http.StatusOK, Body: reply, Host: host}
+}
+
+func (s *Server) enrol(ctx context.Context, body []byte, remote string) ([]byte, Host, error) {
+	serial, err := keySetOf(body, typeEnrolRequest)
+	if err != nil {
+		return nil, Host{}, err
+	}
+	keys, err := s.o.Keys.bySerial(serial)
+	if err != nil {
+		return nil, Host{}, err
+	}
+	var q *enrolRequest
+	var p *pendingEnrol
+	if err := s.privately(ctx, func() (err error) { q, p, err = readEnrol(body, keys.rsa); return err }); err != nil {
+		return nil, Host{}, err
+	}
+	id, err := newHostID()
+	if err != nil {
+		return nil, Host{}, err
+	}
+	now := s.o.Now()
+	host, err := s.o.Hosts.Enrol(ctx, Enrolment{
+		Key: q.HostKey, Fingerprint: Fingerprint(q.HostKey), Secret: q.Secret, ProposedID: id,
+		Details: q.Details, Remote: remote, Time: now,
+	})
+	if err != nil {
+		return nil, Host{}, asRefusal(err)
+	}
+	if host.State == HostRemoved {
+		return nil, host, ErrRemoved
+	}
+	// The agent has the key set that it named, so that is whose command key
+	// signs.
+	cert, err := makeCertificate(keys.command, serial, Certificate{Host: host.ID, Key: q.HostKey, Serial: uint64(now.UnixNano()), Issued: now.UTC()})
+	if err != nil {
+		return nil, host, err
+	}
+	text, err := json.Marshal(enrolReply{State: host.State, Certificate: cert, Time: now.UTC()})
+	if err != nil {
+		return nil, host, err
+	}
+	reply, err := makeEnrolReply(rand.Reader, p, keys.command, text)
+	return reply, host, err
+}
+
+// asRefusal leaves a refusal as it is; any other failure of a store is one
+// that a later attempt may not meet.
+func asRefusal(err error) error {
+	if RefusalName(err) != "" {
+		return err
+	}
+	return fmt.Errorf("%v: %w", err, ErrUnavailable)
+}
+
+func newHostID() (string, error) {
+	b, err := randomBytes(rand.Reader, 10)
+	if err != nil {
+		return "", err
+	}
+	return "h-" + strings.ToLower(base32.StdEncoding.EncodeToString(b)), nil
+}
+
+// HandleOpen opens a session.
+func (s *Server) HandleOpen(ctx context.Context, body []byte, remote string) Reply {
+	s.reload()
+	reply, host, err := s.open(ctx, body)
+	if err != nil {
+		return s.refuse(fmt.Errorf("open a session: %w", err), Event{Remote: remote, Host: host})
+	}
+	return Reply{Status: http.StatusOK, Body: reply, Host: host}
+}
+
+func (s *Server) open(ctx context.Context, body []byte) ([]byte, Host, error) {
+	serial, err := keySetOf(body, typeOpenRequest)
+	if err != nil {
+		return nil, Host{}, err
+	}
+	keys, err := s.o.Keys.bySerial(serial)
+	if err != nil {
+		return nil, Host{}, err
+	}
+	if s.seen.had(body) {
+		return nil, Host{}, ErrReplayed
+	}
+	var q *openedRequest
+	if err := s.privately(ctx, func() (err error) { q, err = readOpen(body, keys.rsa); return err }); err != nil {
+		return nil, Host{}, err
+	}
+	host, err := s.o.Hosts.Host(ctx, Fingerprint(q.cert.Key))
+	switch {
+	case err != nil:
+		return nil, Host{}, asRefusal(err)
+	case host.State == HostPending:
+		return nil, host, ErrPending
+	case host.State != HostAdmitted:
+		return nil, host, ErrRemoved
+	case host.ID != q.Host:
+		return nil, host, ErrWrongHost
+	}
+	if !s.seen.add(body) {
+		return nil, host, ErrReplayed
+	}
+	return s.answerOpen(q, host, keys)
+}
+
+func (s *Server) answerOpen(q *openedRequest, host Host, keys *onlineKeys) ([]byte, Host, error) {
+	now, present := s.o.Now(), s.o.Keys.present()
+	a := openReply{Time: now.UTC(), LifeS: int64(SessionLife / time.Second)}
+	if keys.set.Serial != present.set.Serial {
+		a.KeySet = present.set.whole
+	}
+	// The store knows the host by its key, so a certificate by a key that is
+	// no longer honoured is replaced, not refused.
+	if !q.cert.signedBy(s.o.Keys.certifiers()) || q.cert.keySet != present.set.Serial {
+		cert, err := makeCertificate(present.command, present.set.Serial,
+			Certificate{Host: host.ID, Key: host.Key, Serial: uint64(now.UnixNano()), Issued: now.UTC()})
+		if err != nil {
+			return nil, host, err
+		}
+		a.Certificate = cert
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		return nil, host, err
+	}
+	idb, err := randomBytes(rand.Reader, 16)
+	if err != nil {
+		return nil, host, err
+	}
+	id := sessionID(idb)
+	reply, sk, err := makeOpenReply(rand.Reader, q, id, present.command, text)
+	if err != nil {
+		return nil, host, err
+	}
+	sess := &serverSession{id: id, host: host, opened: now, seal: sealers{keys: sk}, agentSet: keys.set.Serial}
+	copy(sess.replaces[:], q.Replaces)
+	s.sessions.add(sess)
+	return reply, host, nil
+}
+
+// request opens a record that came on a channel.
+func (s *Server) request(body []byte, c Channel) (*serverSession, header, []byte, error) {
+	h, _, err := readHeader(body)
+	if err != nil {
+		return nil, h, nil, err
+	}
+	if h.channel != c || h.dir != fromAgent {
+		return nil, h, nil, fmt.Errorf("read a record of %s on %s: %w", h.channel, c, ErrWrongChannel)
+	}
+	now := s.o.Now()
+	sess, err := s.sessions.get(h.session, now)
+	if err != nil {
+		return nil, h, nil, err
+	}
+	packed, first, err := sess.accept(h, body)
+	if err != nil {
+		return sess, h, nil, err
+	}
+	if s.sessions.note(sess, first, now) {
+		s.o.Events(Event{Kind: EventClone, Time: now, Host: sess.host, Session: hex.EncodeToString(h.session[:]),
+			Detail: "two sessions of this host's key are used in turn: the key is on two machines"})
+	}
+	if first {
+		s.o.Events(Event{Kind: EventSession, Time: now, Host: sess.host, Session: hex.EncodeToString(h.session[:])})
+	}
+	plain, err := unpack(packed)
+	return sess, h, plain, err
+}
+
+// refuseRecord refuses a record; the host is named only if the session told
+// who it is.
+func (s *Server) refuseRecord(err error, sess *serverSession, h header) Reply {
+	e := Event{}
+	if sess != nil {
+		e.Host, e.Session = sess.host, hex.EncodeToString(h.session[:])
+	}
+	return s.refuse(err, e)
+}
+
+// answer seals the JSON of v as the reply to request h.
+func (s *Server) answer(sess *serverSession, h header, v any) Reply {
+	text, err := json.Marshal(v)
+	if err == nil {
+		var packed []byte
+		if packed, err = pack(text); err == nil {
+			var b []byte
+			if b, err = sess.reply(h, s.o.Keys.Serial(), packed); err == nil {
+				return Reply{Status: http.StatusOK, Body: b, Host: sess.host}
+			}
+		}
+	}
+	return s.refuseRecord(fmt.Errorf("answer host %s: %w", sess.host.ID, asRefusal(err)), sess, h)
+}

@@ -104,9 +104,12 @@ type Delivery struct {
 
 // ReceiverStore keeps what hosts deliver.
 type ReceiverStore interface {
-	// Held answers for one outbox; numbers are those of the batch at hand
-	// that are at most Contiguous as far as the caller knows, often none.
+	// Held answers for one outbox of a host, named by the fingerprint of its
+	// key. Hashes may be left out above Contiguous; for an outbox in order
+	// from is above it and there are none to look up.
 	Held(ctx context.Context, host Host, outbox string, from, to uint64) (Held, error)
+	// Keep stores a delivery and the new Contiguous in one transaction. It
+	// must bear that another server kept the same records meanwhile.
 	Keep(ctx context.Context, d Delivery) error
 }
 
