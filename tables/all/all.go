@@ -30,6 +30,8 @@ func Tables() []*tables.Table {
 		system.KernelInfo,
 		system.Time,
 		system.Uptime,
+		system.ScheduledTasks,
+		system.Crontab,
 		system.EDRInfo,
 		system.EDRSchedule,
 		system.EDRSensors,
