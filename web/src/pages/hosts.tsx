@@ -1,0 +1,149 @@
+import { Button, SegmentedControl, TextInput } from '@mantine/core'
+import { useDebouncedValue } from '@mantine/hooks'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useState, type ReactNode } from 'react'
+import { Link, useNavigate, useSearchParams } from 'react-router'
+import type { Host } from '../api/types'
+import { t, tn } from '../i18n'
+import { count } from '../lib/format'
+import { useClient, useLacks } from '../session'
+import { HostState, SensorHealth } from '../ui/badges'
+import { Icon } from '../ui/icons'
+import { Empty, Failure, Loading, Time, useTitle, Why } from '../ui/parts'
+import { HostText } from '../ui/text'
+import { EnrolDialog, EnrolForm } from './enrol'
+
+const page = 100
+
+export function HostsPage(): ReactNode {
+  useTitle(t('nav.hosts'))
+  const client = useClient()
+  const [params, setParams] = useSearchParams()
+  const q = params.get('q') ?? ''
+  const status = params.get('status') ?? ''
+  const [limit, setLimit] = useState(page)
+  const [enrolling, setEnrolling] = useState(false)
+  const [search] = useDebouncedValue(q, 250)
+  const lacks = useLacks('hosts')
+  const hosts = useQuery({
+    queryKey: ['hosts', search, status, limit],
+    queryFn: () => client.hosts({ q: search, status, limit }),
+    placeholderData: keepPreviousData,
+    refetchInterval: 30_000,
+  })
+  const set = (key: string, value: string): void => {
+    const next = new URLSearchParams(params)
+    if (value) next.set(key, value)
+    else next.delete(key)
+    setParams(next, { replace: true })
+  }
+  const counts = hosts.data?.counts
+  const all = counts ? counts.online + counts.offline + counts.pending : 0
+  const noneAtAll = hosts.data !== undefined && all === 0 && search === '' && status === ''
+  const labels: [string, string, number | undefined][] = [
+    ['', t('hosts.all'), all],
+    ['online', t('host.status.online'), counts?.online],
+    ['offline', t('host.status.offline'), counts?.offline],
+    ['pending', t('host.status.pending'), counts?.pending],
+  ]
+  return (
+    <div className="page">
+      <div className="pagehead">
+        <h1>{t('nav.hosts')}</h1>
+        <div className="actions">
+          <Why reason={lacks}>
+            <Button leftSection={<Icon name="plus" size={15} />} disabled={lacks !== null} onClick={() => setEnrolling(true)} size="xs">
+              {t('hosts.enrol')}
+            </Button>
+          </Why>
+        </div>
+      </div>
+      {!noneAtAll && (
+        <div className="toolbar">
+          <TextInput
+            size="xs" w={280} value={q} onChange={(e) => set('q', e.currentTarget.value)}
+            placeholder={t('hosts.search')} aria-label={t('hosts.search')} leftSection={<Icon name="search" size={14} />} />
+          <SegmentedControl
+            size="xs" value={status} onChange={(v) => set('status', v)} aria-label={t('hosts.status')}
+            data={labels.map(([value, label, n]) => ({ value, label: n === undefined ? label : `${label} ${count(n)}` }))} />
+        </div>
+      )}
+      {hosts.isError && <Failure error={hosts.error} retry={() => void hosts.refetch()} />}
+      <div className="card">
+        {hosts.isPending && <Loading lines={8} />}
+        {noneAtAll && (
+          <div className="teach">
+            <Icon name="hosts" size={32} />
+            <h2>{t('hosts.none')}</h2>
+            <p className="dim">{t('hosts.teach')}</p>
+            {lacks ? <p className="dim">{lacks}</p> : <EnrolForm />}
+          </div>
+        )}
+        {hosts.data && !noneAtAll && hosts.data.hosts.length === 0 && (
+          <Empty title={t('hosts.nomatch')} icon="search">
+            <p>{tn('hosts.nomatchtext', all)}</p>
+          </Empty>
+        )}
+        {hosts.data && hosts.data.hosts.length > 0 && <HostTable hosts={hosts.data.hosts} />}
+        {hosts.data && hosts.data.hosts.length < hosts.data.total && (
+          <div className="listfoot">
+            {t('list.shown', { n: hosts.data.hosts.length, total: hosts.data.total })}
+            <Button size="compact-sm" variant="default" onClick={() => setLimit(limit + page)}>{t('list.more')}</Button>
+          </div>
+        )}
+      </div>
+      <EnrolDialog open={enrolling} onClose={() => setEnrolling(false)} />
+    </div>
+  )
+}
+
+function HostTable({ hosts }: { hosts: Host[] }): ReactNode {
+  const navigate = useNavigate()
+  return (
+    <div className="tablewrap">
+      <table className="list">
+        <thead>
+          <tr>
+            <th>{t('hosts.hostname')}</th>
+            <th>{t('hosts.status')}</th>
+            <th>{t('hosts.os')}</th>
+            <th>{t('hosts.agent')}</th>
+            <th>{t('hosts.lastseen')}</th>
+            <th>{t('hosts.sensors')}</th>
+            <th className="right">{t('hosts.alerts')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {hosts.map((h) => {
+            const to = `/hosts/${encodeURIComponent(h.id)}`
+            return (
+              <tr key={h.id} className="go" onClick={(e) => {
+                if (!(e.target as Element).closest('a,button')) void navigate(to)
+              }}>
+                <td style={{ maxWidth: 260 }}>
+                  <Link className="main-link" to={to}><HostText text={h.hostname} line /></Link>
+                  <div className="dim clip" style={{ fontSize: 12 }}><HostText text={h.address} line /></div>
+                </td>
+                <td><HostState status={h.status} /></td>
+                <td style={{ maxWidth: 230 }}>
+                  <HostText text={h.os} line />
+                  <div className="dim clip" style={{ fontSize: 12 }}><HostText text={h.arch} line /></div>
+                </td>
+                <td className="nowrap" style={{ maxWidth: 130 }}><HostText text={h.agent_version} line /></td>
+                <td><Time at={h.last_seen} /></td>
+                <td><SensorHealth health={h.health} status={h.status} /></td>
+                <td className="right num">
+                  {h.open_alerts > 0 ? (
+                    <Link to={`/alerts?status=open&host=${encodeURIComponent(h.id)}`} className="tag bad">{count(h.open_alerts)}</Link>
+                  ) : (
+                    <span className="dim">0</span>
+                  )}
+                </td>
+              </tr>
+            )
+          })}
+        </tbody>
+      </table>
+    </div>
+  )
+}
