@@ -139,6 +139,9 @@ func encodeAll[Row any](ctx context.Context, e *encoder[Row],
 	return func(yield func(*Batch, error) bool) {
 		b := &Batch{}
 		b.Reset(len(q.Columns))
+		// One row for all: encoding takes its address, and a loop variable
+		// whose address is taken is allocated anew for each row.
+		row := new(Row)
 		for r, err := range scan(ctx, q) {
 			if err == nil {
 				err = ctx.Err()
@@ -150,7 +153,8 @@ func encodeAll[Row any](ctx context.Context, e *encoder[Row],
 				yield(nil, err)
 				return
 			}
-			e.row(b, &r, q.Columns)
+			*row = r
+			e.row(b, row, q.Columns)
 			q.rows++
 			if b.Full() {
 				if q.Host.Pacer != nil {
