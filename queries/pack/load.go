@@ -220,7 +220,7 @@ func readQuery(d *document.Reader, name, sqlKey string) *Query {
 		Platform: d.Text("platform"), Version: d.Text("version"), Shard: d.Int("shard", 0), Description: d.Text("description"),
 		Value: d.Text("value"), Denylist: d.Bool("blacklist", true) && d.Bool("denylist", true), StartupPriority: d.Int("startup_priority", -1),
 		Title: d.Text("title"), Severity: wire.Severity(strings.ToLower(d.Text("severity"))), Attack: d.Texts("attack"),
-		When: d.Text("when"), Actions: d.Texts("actions"), FalsePositives: d.Texts("falsepositives"), References: d.Texts("references"),
+		When: d.Text("when"), Baseline: d.Bool("baseline", false), Actions: d.Texts("actions"), FalsePositives: d.Texts("falsepositives"), References: d.Texts("references"),
 		File: d.File,
 	}
 	place := func(key string) *document.Node {
@@ -265,7 +265,7 @@ func readQuery(d *document.Reader, name, sqlKey string) *Query {
 	d.Problems = append(d.Problems, rule.CheckAttack(d.File, label, place("attack"), q.Attack)...)
 	for _, k := range d.Unknown() {
 		next := "see the entries of a query in the documentation"
-		if near := document.Nearest(k.Text, strings.Fields("query interval snapshot removed platform version shard description value denylist startup_priority title severity attack when actions falsepositives references")); near != "" {
+		if near := document.Nearest(k.Text, strings.Fields("query interval snapshot removed platform version shard description value denylist startup_priority title severity attack when baseline actions falsepositives references")); near != "" {
 			next = "did you mean " + near + "?"
 		}
 		d.Warn(k, fmt.Sprintf("%s%q is not used", label, k.Text), next)

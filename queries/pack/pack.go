@@ -66,11 +66,13 @@ type Query struct {
 	// StartupPriority orders the queries that run once at the start; negative: none.
 	StartupPriority int64
 
-	// Ours: each added row for which When holds is a hit.
+	// Ours: each added row for which When holds is a hit. With Baseline the
+	// rows of the first answer, with which later ones are compared, are not.
 	Title          string
 	Severity       wire.Severity // empty: no hits
 	Attack         []string
 	When           string
+	Baseline       bool
 	Actions        []string
 	FalsePositives []string
 	References     []string
@@ -114,6 +116,7 @@ type queryJSON struct {
 	Severity        wire.Severity `json:"severity,omitempty"`
 	Attack          []string      `json:"attack,omitempty"`
 	When            string        `json:"when,omitempty"`
+	Baseline        bool          `json:"baseline,omitempty"`
 	Actions         []string      `json:"actions,omitempty"`
 	FalsePositives  []string      `json:"falsepositives,omitempty"`
 	References      []string      `json:"references,omitempty"`
@@ -124,7 +127,7 @@ func (q *Query) document() queryJSON {
 	j := queryJSON{
 		Query: q.SQL, Interval: int64(q.Interval / time.Second), Snapshot: q.Snapshot, Platform: q.Platform,
 		Version: q.Version, Shard: q.Shard, Description: q.Description, Value: q.Value, Title: q.Title,
-		Severity: q.Severity, Attack: q.Attack, When: q.When, Actions: q.Actions,
+		Severity: q.Severity, Attack: q.Attack, When: q.When, Baseline: q.Baseline, Actions: q.Actions,
 		FalsePositives: q.FalsePositives, References: q.References,
 	}
 	if !q.Removed {

@@ -75,7 +75,7 @@ type sqlPart struct {
 func headerKey(key string) bool {
 	switch key {
 	case "name", "interval", "snapshot", "removed", "platform", "version", "shard", "description", "value", "denylist",
-		"startup_priority", "title", "severity", "attack", "when", "actions", "falsepositives", "references":
+		"startup_priority", "title", "severity", "attack", "when", "baseline", "actions", "falsepositives", "references":
 		return true
 	}
 	return false

@@ -16,6 +16,9 @@ func leaf(c Compare, a accessor) (func(subject any) bool, *SyntaxError) {
 		if err != nil {
 			return nil, err
 		}
+		if a.dynamic { // NULL fulfils no comparison
+			return func(s any) bool { _, ok := a.raw(s); return ok && !eq(s) }, nil
+		}
 		if a.num != nil { // an unknown number differs from nothing
 			num := a.num
 			return func(s any) bool { _, _, _, ok := num(s); return ok && !eq(s) }, nil

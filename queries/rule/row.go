@@ -11,7 +11,7 @@ import (
 
 // When is a condition over the rows of a query. A column has the kind of the
 // value at hand: a literal without quotes compares as a number, also with a
-// text of digits, and NULL fulfils no comparison but !=  of a text.
+// text of digits, and NULL fulfils no comparison.
 type When struct {
 	program *vm.Program
 }

@@ -11,16 +11,19 @@ func TestWhen(t *testing.T) {
 	columns := []string{"pid", "name", "score", "none", "port"}
 	row := wire.Row{wire.ValueOf(int64(7)), wire.ValueOf("Nc"), wire.ValueOf(1.5), wire.ValueOf(nil), wire.ValueOf("4444")}
 	for c, want := range map[string]bool{
-		"pid = 7 and name = 'nc'":      true,
-		"score > 1 and score <= 1.5":   true,
-		"none = ''":                    false,
-		"none > 0":                     false,
-		"port = 4444":                  true,
-		"port in (1, '4444')":          true,
-		"port > 5000":                  false,
-		"PID = '7'":                    true,
-		"name matches '^N'":            true,
-		"name contains 'C' or pid = 0": true,
+		"pid = 7 and name = 'nc'":                 true,
+		"score > 1 and score <= 1.5":              true,
+		"none = ''":                               false,
+		"none != 'x'":                             false,
+		"name != 'x' and pid != 8 and score != 1": true,
+		"pid != 7":                                false,
+		"none > 0":                                false,
+		"port = 4444":                             true,
+		"port in (1, '4444')":                     true,
+		"port > 5000":                             false,
+		"PID = '7'":                               true,
+		"name matches '^N'":                       true,
+		"name contains 'C' or pid = 0":            true,
 	} {
 		w, err := CompileWhen(c, columns)
 		if err != nil {
