@@ -1,6 +1,10 @@
 package tables
 
-import "math"
+import (
+	"math"
+	"strconv"
+	"strings"
+)
 
 // Op is an operator of a constraint that the engine hands to a scan.
 type Op uint8
@@ -103,6 +107,16 @@ func (q *Query) Ints(column string) (vals []int64, ok bool) {
 				if v == math.Trunc(v) {
 					vals = append(vals, int64(v))
 				}
+			case string:
+				// A text that reads as a number equals it: SQLite compares a
+				// column of numbers so.
+				if n, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil && n == math.Trunc(n) {
+					if i, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64); err == nil {
+						vals = append(vals, i)
+					} else {
+						vals = append(vals, int64(n))
+					}
+				}
 			}
 		}
 		return vals, true
@@ -131,6 +145,8 @@ func (q *Query) texts(column string, op Op) (vals []string, ok bool) {
 				vals = append(vals, v)
 			case []byte:
 				vals = append(vals, string(v))
+			case int64:
+				vals = append(vals, strconv.FormatInt(v, 10))
 			}
 		}
 		return vals, true
