@@ -283,7 +283,10 @@ func TestEBPFAncestry(t *testing.T) {
 // every loss counted.
 func TestEBPFOverflow(t *testing.T) {
 	c, run, _ := begin(t, ebpf, Options{RingBytes: 4096, Interval: time.Hour})
+	// The reader is held at its first event while the ring runs over.
+	c.mu.Lock()
 	want := spawn(t, 60)
+	c.mu.Unlock()
 	if err := run.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -302,4 +305,15 @@ func TestEBPFOverflow(t *testing.T) {
 	if seen == len(want) || lost < uint64(len(want)-seen) {
 		t.Errorf("saw %d of %d executions and counted %v lost", seen, len(want), c.lost)
 	}
+}
+
+// treeOfNothing is a process tree over an empty folder.
+func treeOfNothing(t *testing.T) *proctree.Tree {
+	t.Helper()
+	tree, err := proctree.New(proctree.Options{Proc: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tree.Close() })
+	return tree
 }
