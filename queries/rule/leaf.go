@@ -2,7 +2,6 @@ package rule
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,18 +25,20 @@ func leaf(c Compare, a accessor) (func(subject any) bool, *SyntaxError) {
 		return func(s any) bool { return !eq(s) }, nil
 	}
 	switch {
+	case c.Op == Matches:
+		return matchLeaf(c, a)
 	case a.dynamic:
 		return dynamicLeaf(c, a)
 	case a.num != nil:
 		return numberLeaf(c, a)
 	case a.list != nil:
-		test, low, err := textTest(c, false)
+		test, err := textTest(c, false)
 		if err != nil {
 			return nil, err
 		}
 		list := a.list
 		return func(s any) bool {
-			for _, v := range list(s, low) {
+			for _, v := range list(s, true) {
 				if test(v) {
 					return true
 				}
@@ -45,15 +46,59 @@ func leaf(c Compare, a accessor) (func(subject any) bool, *SyntaxError) {
 			return false
 		}, nil
 	}
-	test, low, err := textTest(c, a.ordered)
+	test, err := textTest(c, a.ordered)
 	if err != nil {
 		return nil, err
 	}
-	get := a.raw
-	if low {
-		get = a.low
-	}
+	get := a.low
 	return func(s any) bool { v, ok := get(s); return ok && test(v) }, nil
+}
+
+// matchLeaf runs regular expressions over the text as it is.
+func matchLeaf(c Compare, a accessor) (func(any) bool, *SyntaxError) {
+	if a.num != nil && !a.dynamic {
+		return nil, syntax(c.Offset, "use = != > < >= <= or in", "%s is a number, and matches is for text", c.Field)
+	}
+	patterns := make([]pattern, len(c.Values))
+	for i, v := range c.Values {
+		if v.Text == "" {
+			return nil, syntax(v.Offset, "write what to look for; an empty field is = ''", "matches with an empty text holds always")
+		}
+		p, err := compilePattern(v.Text)
+		if err != nil {
+			return nil, syntax(v.Offset, "the syntax is RE2: no look-around, no back-references", "bad regular expression: %s",
+				strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		}
+		patterns[i] = p
+	}
+	test := func(raw, low string) bool {
+		for i := range patterns {
+			if patterns[i].match(raw, low) {
+				return true
+			}
+		}
+		return false
+	}
+	if list := a.list; list != nil {
+		return func(s any) bool {
+			raw, low := list(s, false), list(s, true)
+			for i := range raw {
+				if test(raw[i], low[i]) {
+					return true
+				}
+			}
+			return false
+		}, nil
+	}
+	raw, low := a.raw, a.low
+	return func(s any) bool {
+		r, ok := raw(s)
+		if !ok {
+			return false
+		}
+		l, _ := low(s)
+		return test(r, l)
+	}, nil
 }
 
 // numberLeaf compares a field that holds a number.
@@ -119,13 +164,13 @@ func holds(op Op, order int) bool {
 	return order == 0
 }
 
-// textTest compares text, lower-cased by the caller where low is true.
-func textTest(c Compare, ordered bool) (test func(string) bool, low bool, err *SyntaxError) {
+// textTest compares text that the caller lower-cased.
+func textTest(c Compare, ordered bool) (func(string) bool, *SyntaxError) {
 	vals := make([]string, len(c.Values))
 	for i, v := range c.Values {
 		vals[i] = strings.ToLower(v.Text)
-		if v.Text == "" && (c.Op == Contains || c.Op == StartsWith || c.Op == EndsWith || c.Op == Matches) {
-			return nil, false, syntax(v.Offset, "write what to look for; an empty field is = ''", "%s with an empty text holds always", c.Op)
+		if v.Text == "" && (c.Op == Contains || c.Op == StartsWith || c.Op == EndsWith) {
+			return nil, syntax(v.Offset, "write what to look for; an empty field is = ''", "%s with an empty text holds always", c.Op)
 		}
 	}
 	first := vals[0]
@@ -149,39 +194,21 @@ func textTest(c Compare, ordered bool) (test func(string) bool, low bool, err *S
 			for _, v := range vals {
 				set[v] = struct{}{}
 			}
-			return func(s string) bool { _, ok := set[s]; return ok }, true, nil
+			return func(s string) bool { _, ok := set[s]; return ok }, nil
 		}
-		return any(func(s, v string) bool { return s == v }), true, nil
+		return any(func(s, v string) bool { return s == v }), nil
 	case Contains:
-		return any(strings.Contains), true, nil
+		return any(strings.Contains), nil
 	case StartsWith:
-		return any(strings.HasPrefix), true, nil
+		return any(strings.HasPrefix), nil
 	case EndsWith:
-		return any(strings.HasSuffix), true, nil
-	case Matches:
-		res := make([]*regexp.Regexp, len(c.Values))
-		for i, v := range c.Values {
-			re, err := regexp.Compile(v.Text)
-			if err != nil {
-				return nil, false, syntax(v.Offset, "the syntax is RE2: no look-around, no back-references", "bad regular expression: %s",
-					strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-			}
-			res[i] = re
-		}
-		return func(s string) bool {
-			for _, re := range res {
-				if re.MatchString(s) {
-					return true
-				}
-			}
-			return false
-		}, false, nil
+		return any(strings.HasSuffix), nil
 	}
 	if !ordered {
-		return nil, false, syntax(c.Offset, "use = != contains startswith endswith matches or in", "%s is a text, and %s is for numbers", c.Field, c.Op)
+		return nil, syntax(c.Offset, "use = != contains startswith endswith matches or in", "%s is a text, and %s is for numbers", c.Field, c.Op)
 	}
 	op := c.Op
-	return func(s string) bool { return holds(op, strings.Compare(s, first)) }, true, nil
+	return func(s string) bool { return holds(op, strings.Compare(s, first)) }, nil
 }
 
 // dynamicLeaf compares a value whose kind is only known when it is there: a
@@ -203,14 +230,11 @@ func dynamicLeaf(c Compare, a accessor) (func(any) bool, *SyntaxError) {
 		}
 	}
 	if len(texts) > 0 {
-		test, low, err := textTest(Compare{c.Field, c.Op, texts, c.Offset}, true)
+		test, err := textTest(Compare{c.Field, c.Op, texts, c.Offset}, true)
 		if err != nil {
 			return nil, err
 		}
-		get := a.raw
-		if low {
-			get = a.low
-		}
+		get := a.low
 		t = func(s any) bool { v, ok := get(s); return ok && test(v) }
 	}
 	switch {
