@@ -221,8 +221,9 @@ func (s *snapshot) read(pid int64, row *Process) error {
 			}
 		}
 	}
-	if mem && (s.want.exe && row.Path == "" || s.want.cwd && row.Cwd == "" || s.want.root && row.Root == "") {
-		// A link that is empty may mean that the process ended after its stat.
+	if mem && (s.want.exe && row.Path == "" || s.want.cmdline && row.Cmdline == "" ||
+		s.want.cwd && row.Cwd == "" || s.want.root && row.Root == "") {
+		// What is empty may mean that the process ended after its stat.
 		if err := p.Stat(&st); err != nil {
 			return err
 		}
