@@ -22,6 +22,8 @@ static int authorize(void *p, int code, const char *a, const char *b, const char
 static int progress(void *p) {
   edr_conn *c = p;
   if (__atomic_load_n(&c->stop, __ATOMIC_RELAXED)) return 1;
+  /* An aggregate whose memory was refused would read on to its end. */
+  if (edr_mem_refused()) return 1;
   if (++c->ticks & 7) return 0;
   return edrTick(c->handle);
 }
@@ -37,6 +39,7 @@ static const int limits[][2] = {
   {8, 2000},      /* bytes of a LIKE or GLOB pattern, whose cost grows with its square */
   {10, 0},        /* depth of triggers */
   {11, 0},        /* worker threads */
+  {12, 1000},     /* depth of the parser's stack */
 };
 
 int edr_open(edr_conn *c, char **err) {

@@ -200,11 +200,12 @@ func skipBlank(s string) int {
 
 // stepError explains why a running statement stopped.
 func (c *conn) stepError(rc C.int) error {
-	if c.err != nil {
+	cause := context.Cause(c.ctx)
+	if c.err != nil && (cause == nil || !errors.Is(c.err, c.ctx.Err())) {
 		return c.err
 	}
-	if err := context.Cause(c.ctx); err != nil {
-		return err
+	if cause != nil {
+		return cause // a scan that was ended by it says the same with less
 	}
 	if c.auth.denied != nil {
 		return c.auth.denied

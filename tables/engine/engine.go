@@ -103,6 +103,9 @@ func build(ts []*table, opts Options) (*Engine, error) {
 		return nil, fmt.Errorf("engine: linked with SQLite %s, but made for %s: build with the go-sqlite3 version of go.mod and without the tag libsqlite3",
 			versionText(v), versionText(C.EDR_SQLITE_VERSION))
 	}
+	if C.edr_mem_counted() == 0 {
+		return nil, errors.New("engine: cannot count the memory of statements: SQLite was set up before the program began; link go-sqlite3 as go.mod has it")
+	}
 	if opts.MaxRows <= 0 {
 		opts.MaxRows = 1_000_000
 	}

@@ -110,6 +110,7 @@ void edr_result_blob(sqlite3_context *ctx, const void *p, size_t n);
 
 /* Memory of the calling thread's statement, in bytes. */
 int edr_mem_counted(void);
+int edr_mem_refused(void);
 void edr_mem_begin(int64_t limit);
 void edr_mem_end(int64_t *peak, int *over);
 

@@ -39,6 +39,19 @@ func people(n int) []person {
 	return ps
 }
 
+// scanOf yields the rows.
+func scanOf[Row any](rows []Row) func(context.Context, *tables.Query) iter.Seq2[Row, error] {
+	return func(context.Context, *tables.Query) iter.Seq2[Row, error] {
+		return func(yield func(Row, error) bool) {
+			for _, r := range rows {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // listing makes a table of rows and remembers what its last scan was asked.
 func listing[Row any](name string, rows []Row, asked *[]tables.Query) *tables.Table {
 	return tables.New(tables.Spec[Row]{

@@ -67,6 +67,8 @@ __attribute__((constructor)) static void edr_mem_install(void) {
 
 int edr_mem_counted(void) { return counted; }
 
+int edr_mem_refused(void) { return refused; }
+
 void edr_mem_begin(int64_t max) {
   on = 1;
   refused = 0;
@@ -77,5 +79,5 @@ void edr_mem_begin(int64_t max) {
 void edr_mem_end(int64_t *peak, int *over) {
   *peak = most;
   *over = refused;
-  on = 0;
+  on = refused = 0;
 }
