@@ -1,0 +1,402 @@
+package filesensor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/aiedr/edr/tables/event"
+	"github.com/aiedr/edr/tables/sensor"
+)
+
+// fanotify watches whole file systems and keeps the events of watched folders.
+type fanotify struct{ o Options }
+
+// Name implements sensor.Mechanism.
+func (f *fanotify) Name() string { return "fanotify" }
+
+const (
+	maskBase = unix.FAN_CREATE | unix.FAN_DELETE | unix.FAN_CLOSE_WRITE | unix.FAN_ATTRIB | unix.FAN_ONDIR
+	maskMove = unix.FAN_MOVED_FROM | unix.FAN_MOVED_TO
+
+	// reportTarget is FAN_REPORT_TARGET_FID, of Linux 5.17: what a name stands
+	// for is reported too, so that a new folder is known by its handle at once.
+	reportTarget = 0x1000
+)
+
+// variants are what kernels can do, best first.
+var variants = []struct {
+	flags uint
+	moves uint64
+	lacks string
+}{
+	{unix.FAN_REPORT_DFID_NAME | unix.FAN_REPORT_FID | reportTarget | unix.FAN_REPORT_PIDFD, unix.FAN_RENAME, ""},
+	{unix.FAN_REPORT_DFID_NAME | unix.FAN_REPORT_FID | unix.FAN_REPORT_PIDFD, maskMove,
+		"this kernel (before 5.17) does not report what a name stands for: events in folders that are made and removed at once may be missed"},
+	{unix.FAN_REPORT_DFID_NAME | unix.FAN_REPORT_FID, maskMove,
+		"this kernel (before 5.15) does not report what a name stands for: events in folders that are made and removed at once may be missed"},
+}
+
+// watcher is a fanotify group at work.
+type watcher struct {
+	o     Options
+	out   sensor.Publisher
+	fd    int
+	wake  int // eventfd: Close
+	mask  uint64
+	lacks string
+	self  int32
+	done  chan struct{}
+	quit  chan struct{}
+	once  sync.Once
+	drain atomic.Int64
+	err   error
+
+	// Of the loop alone.
+	ctx       context.Context // for starting rest
+	roots     roots
+	folders   *folders
+	snapshot  *snapshot
+	moves     int64
+	procs     map[int32]ProcInfo
+	pending   map[int64]halfMove // by pid, for kernels without FAN_RENAME
+	overflow  bool
+	refresh   bool
+	mountinfo int
+	unmarked  map[string]string // roots that fanotify cannot watch: why
+	restDirs  []string          // those of them that rest was started for
+	restWhy   string            // why it was not
+	buf       []byte
+
+	mu   sync.Mutex
+	stat counters
+	rest sensor.Running // inotify, for what could not be marked
+}
+
+// counters are what Describe tells.
+type counters struct {
+	own, gone uint64
+	missing   []string
+	notes     []string
+	folders   int
+	files     int
+	full      bool
+}
+
+// halfMove is a MOVED_FROM that waits for its MOVED_TO.
+type halfMove struct {
+	id   int64
+	path string
+}
+
+// Start implements sensor.Mechanism.
+func (f *fanotify) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
+	w := &watcher{
+		o: f.o, out: out, self: int32(os.Getpid()), done: make(chan struct{}), quit: make(chan struct{}),
+		folders: newFolders(), snapshot: newSnapshot(f.o.MaxFiles), procs: map[int32]ProcInfo{},
+		pending: map[int64]halfMove{}, unmarked: map[string]string{}, buf: make([]byte, 256<<10), mountinfo: -1,
+	}
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	w.roots = resolveRoots(w.o.Dirs, w.o.Exclude)
+	w.mark()
+	if len(w.folders.systems) == 0 {
+		w.closeFDs()
+		return nil, fmt.Errorf("no folder can be watched by fanotify: %s", strings.Join(w.reasons(), "; "))
+	}
+	w.ctx = ctx
+	w.startRest()
+	w.index(true)
+	w.publishStatus()
+	go w.loop()
+	context.AfterFunc(ctx, w.stop)
+	return w, nil
+}
+
+func (w *watcher) open() error {
+	var err error
+	w.wake = -1
+	for _, v := range variants {
+		// An unlimited queue is charged to our own memory group; a bounded one
+		// would let a flood elsewhere hide what happens here.
+		flags := uint(unix.FAN_CLASS_NOTIF | unix.FAN_CLOEXEC | unix.FAN_NONBLOCK | unix.FAN_UNLIMITED_QUEUE)
+		w.fd, err = unix.FanotifyInit(flags|v.flags, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_LARGEFILE)
+		if err == nil {
+			w.mask, w.lacks = maskBase|v.moves, v.lacks
+			break
+		}
+		if !errors.Is(err, unix.EINVAL) {
+			break
+		}
+	}
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("fanotify needs root (CAP_SYS_ADMIN): %w", err)
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("this kernel has no fanotify with names (Linux 5.9 and newer): %w", err)
+	case err != nil:
+		return fmt.Errorf("fanotify_init: %w", err)
+	}
+	w.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(w.fd)
+		return fmt.Errorf("eventfd: %w", err)
+	}
+	// Its POLLPRI says that something was mounted.
+	if w.mountinfo, err = unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		w.mountinfo = -1
+	}
+	return nil
+}
+
+// mark marks the file systems of all roots and of what is mounted below them.
+func (w *watcher) mark() {
+	w.unmarked = map[string]string{}
+	for _, top := range w.roots.top() {
+		w.markOne(nearest(top), top)
+	}
+	for _, missing := range w.roots.missing {
+		w.markOne(nearest(missing), "")
+	}
+	for _, m := range mountPoints() {
+		if w.roots.inDirs(m.path) && !w.roots.excluded(m.path) {
+			w.markOne(m.path, m.path)
+		}
+	}
+}
+
+// markOne marks the file system of a folder; root is what is then not watched
+// if that fails.
+func (w *watcher) markOne(dir, root string) {
+	fail := func(err error) {
+		if root != "" {
+			w.unmarked[root] = err.Error()
+		}
+	}
+	fsid, isNew, err := w.folders.addSystem(dir)
+	if err != nil {
+		fail(err)
+		return
+	}
+	if !isNew {
+		return
+	}
+	flags := uint(unix.FAN_MARK_ADD | unix.FAN_MARK_FILESYSTEM)
+	err = unix.FanotifyMark(w.fd, flags, w.mask, unix.AT_FDCWD, dir)
+	if errors.Is(err, unix.EINVAL) && w.mask&unix.FAN_RENAME != 0 {
+		w.mask = w.mask&^unix.FAN_RENAME | maskMove
+		err = unix.FanotifyMark(w.fd, flags, w.mask, unix.AT_FDCWD, dir)
+	}
+	if err != nil {
+		w.folders.dropSystem(fsid)
+		fail(fmt.Errorf("fanotify cannot mark the file system of %s: %w", dir, err))
+	}
+}
+
+func (w *watcher) reasons() []string {
+	var out []string
+	for root, why := range w.unmarked {
+		out = append(out, root+": "+why)
+	}
+	slices.Sort(out)
+	if len(out) == 0 {
+		out = append(out, "none of the folders exists")
+	}
+	return out
+}
+
+// startRest watches by inotify what fanotify cannot.
+func (w *watcher) startRest() {
+	o := w.o
+	o.Dirs = nil
+	for root := range w.unmarked {
+		o.Dirs = append(o.Dirs, root)
+	}
+	slices.Sort(o.Dirs)
+	if slices.Equal(o.Dirs, w.restDirs) {
+		return
+	}
+	w.restDirs, w.restWhy = o.Dirs, ""
+	old := w.currentRest()
+	var rest sensor.Running
+	if len(o.Dirs) > 0 {
+		var err error
+		if rest, err = newNotify(o).Start(w.ctx, w.out); err != nil {
+			w.restWhy = err.Error()
+			rest = nil
+		}
+	}
+	w.mu.Lock()
+	w.rest = rest
+	w.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+}
+
+// index learns the handles of all watched folders and, if asked, what they
+// hold.
+func (w *watcher) index(fill bool) {
+	clear(w.folders.known)
+	w.folders.forgetUnwatched()
+	for _, root := range w.roots.dirs {
+		w.indexTree(root, fill)
+	}
+	for file := range w.roots.files {
+		if info, err := os.Lstat(file); err == nil && fill {
+			w.snapshot.put(file, seenOf(info))
+		}
+	}
+}
+
+func (w *watcher) indexTree(root string, fill bool) {
+	fsids := map[uint64]string{}
+	one := roots{dirs: []string{root}, exclude: w.roots.exclude}
+	walk(&one, func(path string, info os.FileInfo) error {
+		if fill {
+			w.snapshot.put(path, seenOf(info))
+		}
+		if !info.IsDir() {
+			return nil
+		}
+		dev := deviceOf(info)
+		fsid, ok := fsids[dev]
+		if !ok {
+			var sfs unix.Statfs_t
+			if unix.Statfs(path, &sfs) != nil {
+				return nil
+			}
+			fsid = fsidOf(&sfs)
+			fsids[dev] = fsid
+		}
+		if key, err := keyOf(fsid, path); err == nil {
+			w.folders.put(key, path, w.roots.of(path))
+		}
+		return nil
+	})
+}
+
+// Done implements sensor.Running.
+func (w *watcher) Done() <-chan struct{} { return w.done }
+
+// Err implements sensor.Running.
+func (w *watcher) Err() error {
+	select {
+	case <-w.done:
+		return w.err
+	default:
+		return nil
+	}
+}
+
+// SetDrain implements sensor.Drainer.
+func (w *watcher) SetDrain(d time.Duration) { w.drain.Store(int64(d)) }
+
+func (w *watcher) stop() {
+	w.once.Do(func() {
+		close(w.quit)
+		one := [8]byte{1}
+		unix.Write(w.wake, one[:])
+	})
+}
+
+// Close implements sensor.Running: what the kernel has queued is published,
+// and closing the group removes its marks.
+func (w *watcher) Close() error {
+	w.stop()
+	<-w.done
+	if rest := w.currentRest(); rest != nil {
+		return rest.Close()
+	}
+	return nil
+}
+
+func (w *watcher) currentRest() sensor.Running {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rest
+}
+
+func (w *watcher) closeFDs() {
+	unix.Close(w.fd)
+	unix.Close(w.wake)
+	if w.mountinfo >= 0 {
+		unix.Close(w.mountinfo)
+	}
+	w.folders.close()
+}
+
+// Describe implements sensor.Describer.
+func (w *watcher) Describe() (string, bool) {
+	w.mu.Lock()
+	s := w.stat
+	w.mu.Unlock()
+	parts := slices.Clone(s.notes)
+	degraded := len(parts) > 0
+	if s.full {
+		parts = append(parts, fmt.Sprintf("the folders hold more than %d files: after an overflow not every change can be found again", w.o.MaxFiles))
+	}
+	if len(s.missing) > 0 {
+		parts = append(parts, "not there yet: "+strings.Join(s.missing, ", "))
+	}
+	parts = append(parts, fmt.Sprintf("watches %d folders with %d files", s.folders, s.files))
+	if s.own > 0 {
+		parts = append(parts, fmt.Sprintf("%d changes by the agent itself left out", s.own))
+	}
+	if rest := w.currentRest(); rest != nil {
+		if text, _ := rest.(sensor.Describer).Describe(); text != "" {
+			parts = append(parts, "inotify: "+text)
+		}
+	}
+	return strings.Join(parts, "; "), degraded
+}
+
+func (w *watcher) publishStatus() {
+	notes := slices.Clone(w.roots.notes)
+	if w.lacks != "" {
+		notes = append(notes, w.lacks)
+	}
+	if len(w.unmarked) > 0 {
+		how := "watched by inotify, without process: "
+		if w.restWhy != "" {
+			how = "not watched, also not by inotify (" + w.restWhy + "): "
+		}
+		notes = append(notes, how+strings.Join(w.reasons(), "; "))
+	}
+	w.mu.Lock()
+	w.stat.notes, w.stat.missing = notes, w.roots.missing
+	w.stat.folders, w.stat.files, w.stat.full = len(w.folders.known), len(w.snapshot.files), w.snapshot.full
+	w.stat.gone = w.folders.gone
+	w.mu.Unlock()
+}
+
+// newFile is a row for a change at a path.
+func (w *watcher) newFile(path, action string) *event.File {
+	e := &event.File{TargetPath: path, Action: action, Category: w.o.Category, UserID: -1}
+	e.Source = "fanotify"
+	e.At(time.Now())
+	return e
+}
+
+func join(dir *folder, name []byte) string {
+	if string(name) == "." || len(name) == 0 {
+		return dir.path
+	}
+	return dir.path + sep(dir.path) + string(name)
+}
+
+func sep(dir string) string {
+	if dir == "/" {
+		return ""
+	}
+	return "/"
+}

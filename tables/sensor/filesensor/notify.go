@@ -1,0 +1,297 @@
+package filesensor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/aiedr/edr/tables/event"
+	"github.com/aiedr/edr/tables/sensor"
+)
+
+// notify watches by what the operating system gives an ordinary user: on
+// Linux inotify. It does not know who made a change, has to watch each folder
+// by itself, and may miss what happens in a new one before it is watched.
+type notify struct{ o Options }
+
+func newNotify(o Options) *notify { return &notify{o} }
+
+// Name implements sensor.Mechanism.
+func (n *notify) Name() string { return "inotify" }
+
+// Start implements sensor.Mechanism.
+func (n *notify) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
+	fw, err := fsnotify.NewBufferedWatcher(4096)
+	if err != nil {
+		return nil, fmt.Errorf("inotify: %w", err)
+	}
+	w := &notifyWatcher{
+		o: n.o, out: out, fw: fw, roots: resolveRoots(n.o.Dirs, n.o.Exclude), snapshot: newSnapshot(n.o.MaxFiles),
+		done: make(chan struct{}), quit: make(chan struct{}), dirty: map[string]struct{}{},
+	}
+	w.addTree(&w.roots, false)
+	if w.watched == 0 && len(w.roots.missing) == 0 {
+		fw.Close()
+		return nil, fmt.Errorf("no folder can be watched by inotify: %s", w.refusal())
+	}
+	w.publishStatus()
+	go w.loop()
+	context.AfterFunc(ctx, w.stop)
+	return w, nil
+}
+
+type notifyWatcher struct {
+	o        Options
+	out      sensor.Publisher
+	fw       *fsnotify.Watcher
+	roots    roots
+	snapshot *snapshot
+	done     chan struct{}
+	quit     chan struct{}
+	once     sync.Once
+	err      error
+	dirty    map[string]struct{} // written to, not yet told
+	watched  int
+	refused  map[string]string // folders that cannot be watched: why
+	firstBad string
+
+	mu   sync.Mutex
+	text string
+}
+
+func (w *notifyWatcher) refusal() string {
+	if w.firstBad != "" {
+		return w.refused[w.firstBad]
+	}
+	return "none of them exists or can be read: " + strings.Join(w.o.Dirs, ", ")
+}
+
+// addTree watches every folder below the roots. With told set, what is found
+// there is published as created: it came before its folder was watched.
+func (w *notifyWatcher) addTree(r *roots, told bool) {
+	walk(r, func(path string, info fs.FileInfo) error {
+		_, known := w.snapshot.files[path]
+		if info.IsDir() || r.files[path] {
+			if err := w.fw.Add(path); err != nil {
+				w.refuse(path, err)
+			} else {
+				w.watched++
+			}
+		}
+		if told && !known {
+			w.publish(path, event.FileCreated, info, "")
+		}
+		w.snapshot.put(path, seenOf(info))
+		return nil
+	})
+}
+
+func (w *notifyWatcher) refuse(path string, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return // gone again
+	}
+	if w.refused == nil {
+		w.refused = map[string]string{}
+	}
+	if w.firstBad == "" {
+		w.firstBad = path
+	}
+	if len(w.refused) < 1000 {
+		why := err.Error()
+		if strings.Contains(why, "no space left") {
+			why = "the kernel's limit of watches is reached (sysctl fs.inotify.max_user_watches)"
+		}
+		w.refused[path] = path + ": " + why
+	}
+}
+
+func (w *notifyWatcher) loop() {
+	defer close(w.done)
+	defer w.fw.Close()
+	refresh := time.NewTicker(refreshNotify)
+	defer refresh.Stop()
+	var quiet <-chan time.Time
+	for {
+		select {
+		case <-w.quit:
+			w.flush()
+			return
+		case ev, ok := <-w.fw.Events:
+			if !ok {
+				w.err = errors.New("inotify ended")
+				return
+			}
+			w.handle(ev)
+			if quiet == nil && len(w.dirty) > 0 {
+				quiet = time.After(time.Second)
+			}
+		case err, ok := <-w.fw.Errors:
+			if !ok {
+				w.err = errors.New("inotify ended")
+				return
+			}
+			w.out.Lost(0, "inotify: "+err.Error())
+			w.compare()
+		case <-quiet:
+			quiet = nil
+			w.flush()
+		case <-refresh.C:
+			w.resolveAgain()
+		}
+	}
+}
+
+const refreshNotify = 10 * time.Second
+
+// flush publishes files that were written to, once for many writes.
+func (w *notifyWatcher) flush() {
+	for path := range w.dirty {
+		delete(w.dirty, path)
+		w.changed(path, event.FileUpdated)
+	}
+}
+
+func (w *notifyWatcher) handle(ev fsnotify.Event) {
+	path := ev.Name
+	if w.roots.excluded(path) || !w.roots.has(path) {
+		return
+	}
+	if ev.Has(fsnotify.Create) {
+		info := w.changed(path, event.FileCreated)
+		if info != nil && info.IsDir() {
+			w.addTree(&roots{dirs: []string{path}, exclude: w.roots.exclude}, true)
+			w.publishStatus()
+		}
+	}
+	if ev.Has(fsnotify.Write) {
+		if len(w.dirty) >= 4096 {
+			w.flush()
+		}
+		w.dirty[path] = struct{}{}
+	}
+	if ev.Has(fsnotify.Chmod) {
+		if _, err := os.Lstat(path); err == nil { // else it tells of the removal that follows
+			w.changed(path, event.FileAttributes)
+		}
+	}
+	for op, action := range map[fsnotify.Op]string{fsnotify.Remove: event.FileDeleted, fsnotify.Rename: event.FileMovedFrom} {
+		if !ev.Has(op) {
+			continue
+		}
+		if _, written := w.dirty[path]; written {
+			delete(w.dirty, path)
+			w.publish(path, event.FileUpdated, nil, "")
+		}
+		// A watched folder tells of its own end as its parent does: once is enough.
+		if _, known := w.snapshot.files[path]; known || !w.snapshot.full {
+			if known {
+				w.publish(path, action, nil, "")
+			}
+			w.snapshot.removeTree(path)
+		}
+	}
+}
+
+// changed publishes a change of something that is there.
+func (w *notifyWatcher) changed(path, action string) fs.FileInfo {
+	info, err := os.Lstat(path)
+	if err != nil {
+		w.publish(path, action, nil, "") // it is gone again
+		w.snapshot.put(path, seen{})
+		return nil
+	}
+	if action == event.FileCreated {
+		if _, known := w.snapshot.files[path]; known && info.IsDir() {
+			return nil // found already when its parent began to be watched
+		}
+	}
+	w.publish(path, action, info, "")
+	w.snapshot.put(path, seenOf(info))
+	return info
+}
+
+func (w *notifyWatcher) publish(path, action string, info fs.FileInfo, source string) {
+	e := &event.File{TargetPath: path, Action: action, Category: w.o.Category, UserID: -1}
+	e.Source = "inotify"
+	if source != "" {
+		e.Source = source
+	}
+	e.At(time.Now())
+	if info != nil {
+		describeInfo(e, info)
+	}
+	w.out.Publish(e)
+}
+
+func (w *notifyWatcher) compare() {
+	w.snapshot.compare(&w.roots, func(c change) { w.publish(c.path, c.action, c.info, "rescan") })
+	w.addTree(&w.roots, false)
+}
+
+func (w *notifyWatcher) resolveAgain() {
+	now := resolveRoots(w.o.Dirs, w.o.Exclude)
+	if now.equal(&w.roots) {
+		return
+	}
+	before := w.roots
+	w.roots = now
+	var fresh roots
+	fresh.exclude = now.exclude
+	for _, d := range now.dirs {
+		if !before.inDirs(d) {
+			fresh.dirs = append(fresh.dirs, d)
+		}
+	}
+	w.addTree(&fresh, true)
+	w.publishStatus()
+}
+
+func (w *notifyWatcher) publishStatus() {
+	parts := append([]string(nil), w.roots.notes...)
+	if n := len(w.refused); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d folders cannot be watched, such as %s", n, w.refused[w.firstBad]))
+	}
+	if len(w.roots.missing) > 0 {
+		parts = append(parts, "not there yet: "+strings.Join(w.roots.missing, ", "))
+	}
+	parts = append(parts, "changes come without their process")
+	w.mu.Lock()
+	w.text = strings.Join(parts, "; ")
+	w.mu.Unlock()
+}
+
+// Describe implements sensor.Describer.
+func (w *notifyWatcher) Describe() (string, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text, true
+}
+
+// Done implements sensor.Running.
+func (w *notifyWatcher) Done() <-chan struct{} { return w.done }
+
+// Err implements sensor.Running.
+func (w *notifyWatcher) Err() error {
+	select {
+	case <-w.done:
+		return w.err
+	default:
+		return nil
+	}
+}
+
+func (w *notifyWatcher) stop() { w.once.Do(func() { close(w.quit) }) }
+
+// Close implements sensor.Running.
+func (w *notifyWatcher) Close() error {
+	w.stop()
+	<-w.done
+	return nil
+}
