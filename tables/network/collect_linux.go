@@ -62,7 +62,9 @@ func (c *collection) fill(ctx context.Context, unixToo bool) error {
 		for _, pid := range pids {
 			c.only[pid] = true
 		}
-	} else {
+	}
+	if !some || c.only[-1] {
+		// Which sockets no process holds is known once all have been asked.
 		var err error
 		if pids, err = c.r.PIDs(nil); err != nil {
 			return err
@@ -278,7 +280,8 @@ func (c *collection) each(ctx context.Context, f func(s *socket, pid, fd int64) 
 			continue
 		}
 		for ; at != 0; at = c.holders[at].next {
-			if !f(s, c.holders[at].pid, c.holders[at].fd) {
+			h := &c.holders[at]
+			if (c.only == nil || c.only[h.pid]) && !f(s, h.pid, h.fd) {
 				return nil
 			}
 		}

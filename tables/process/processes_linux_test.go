@@ -173,7 +173,7 @@ func TestChurn(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				_ = exec.Command("true").Run()
+				_ = exec.Command("sleep", "0.004").Run()
 			}
 		}
 	}()
@@ -190,7 +190,7 @@ func TestChurn(t *testing.T) {
 			}
 		}
 		for _, row := range r.Rows {
-			if row["name"] == "true" && row["state"] != "Z" && row["state"] != "X" {
+			if row["name"] == "sleep" && row["state"] != "Z" && row["state"] != "X" {
 				seen++
 				if row["path"] == "" || row["cmdline"] == "" || row["cwd"] == "" || row["root"] == "" {
 					t.Errorf("half a row: %v", row)
