@@ -1,16 +1,16 @@
 package network
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/aiedr/edr/internal/testneed"
 	"github.com/aiedr/edr/tables"
@@ -179,62 +179,56 @@ func TestSourcesAgree(t *testing.T) {
 	t.Error("sock_diag did not list the listener")
 }
 
+// TestMain lets the test be its own child: one that listens in the network
+// namespace that it was started in, until its input ends.
+func TestMain(m *testing.M) {
+	if os.Getenv("EDR_TEST_LISTEN") == "" {
+		os.Exit(m.Run())
+	}
+	if _, err := net.Listen("tcp4", "0.0.0.0:4321"); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
 // TestOtherNamespace finds the socket of a process in a network namespace of
 // its own, which sock_diag does not list.
 func TestOtherNamespace(t *testing.T) {
 	testneed.Root(t)
-	type result struct {
-		cmd  *exec.Cmd
-		file *os.File
-		err  error
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "EDR_TEST_LISTEN=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	made := make(chan result)
-	go func() {
-		// The thread is not given back: it ends with the goroutine, and the
-		// namespace with its last process and socket.
-		runtime.LockOSThread()
-		fail := func(err error) { made <- result{err: err} }
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			fail(err)
-			return
-		}
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			fail(err)
-			return
-		}
-		if err := unix.Bind(fd, &unix.SockaddrInet4{Port: 4321}); err != nil {
-			fail(err)
-			return
-		}
-		if err := unix.Listen(fd, 1); err != nil {
-			fail(err)
-			return
-		}
-		f := os.NewFile(uintptr(fd), "listener")
-		cmd := exec.Command("sleep", "100")
-		cmd.ExtraFiles = []*os.File{f}
-		made <- result{cmd, f, cmd.Start()}
-	}()
-	r := <-made
-	if r.err != nil {
-		testneed.Missing(t, "a network namespace: "+r.err.Error())
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	r.file.Close()
+	if err := cmd.Start(); err != nil {
+		testneed.Missing(t, "a network namespace: "+err.Error())
+	}
 	defer func() {
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait()
+		stdin.Close()
+		_ = cmd.Wait()
 	}()
-	pid := r.cmd.Process.Pid
-	own, err := os.Readlink("/proc/self/ns/net")
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the child said %q, %v", line, err)
+	}
+	pid := cmd.Process.Pid
+	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, con := range [][]tables.Constraint{nil, {Equals("pid", pid)}} {
 		row := Scan(t, Connections, Live(t), con...).Find(t, "pid", pid)
-		Want(t, row, map[string]any{"local_port": 4321, "state": "LISTEN", "name": "sleep", "fd": 3})
-		if "net:["+row["net_namespace"].(string)+"]" == own {
-			t.Error("the socket is said to be in our own namespace")
+		Want(t, row, map[string]any{"local_port": 4321, "state": "LISTEN", "family": 2, "parent": os.Getpid()})
+		if got := "net:[" + row["net_namespace"].(string) + "]"; got != theirs {
+			t.Errorf("the socket is said to be in %s, not %s", got, theirs)
 		}
 	}
 }
