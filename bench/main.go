@@ -18,6 +18,7 @@ type benchmark struct {
 func benchmarks() []benchmark {
 	return []benchmark{
 		{"engine", Engine},
+		{"files", Files},
 	}
 }
 
