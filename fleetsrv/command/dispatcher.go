@@ -254,3 +254,17 @@ func (d *Dispatcher) reserve(ctx context.Context, host string, n int) error {
 }
 
 func nonce() string { return auth.ID("") }
+
+// OnlineHosts is the set of hosts that are online.
+func (d *Dispatcher) OnlineHosts() map[string]bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	out := make(map[string]bool, len(d.hosts))
+	for host, q := range d.hosts {
+		if q.polls > 0 || now.Sub(q.seen) < OnlineFor {
+			out[host] = true
+		}
+	}
+	return out
+}

@@ -178,8 +178,8 @@ type Content interface {
 	UnapproveRule(ctx context.Context, sc Scope, id string) error
 	PutPack(ctx context.Context, sc Scope, p Pack) (bool, error)
 	ListPacks(ctx context.Context, sc Scope) ([]Pack, error)
-	// RetainContent deletes the built-in rules and packs that are not named.
-	RetainContent(ctx context.Context, sc Scope, rules, packs []string) error
+	// RetainContent deletes the rules and packs of a source that are not named.
+	RetainContent(ctx context.Context, sc Scope, source string, rules, packs []string) error
 	// Setting reads a named value, empty if it was never set.
 	Setting(ctx context.Context, sc Scope, key string) (string, error)
 	SetSetting(ctx context.Context, sc Scope, key, value string) error

@@ -140,12 +140,12 @@ func (d *DB) ListPacks(ctx context.Context, sc store.Scope) ([]store.Pack, error
 }
 
 // RetainContent implements store.Content.
-func (d *DB) RetainContent(ctx context.Context, sc store.Scope, rules, packs []string) error {
-	return wrap("drop built-in content that is no more", d.write.do(ctx, func(t *tx) error {
-		if err := t.exec("DELETE FROM rules WHERE tenant = ? AND source = 'builtin' AND id NOT IN (SELECT value FROM json_each(?))", sc.Tenant, list(rules)); err != nil {
+func (d *DB) RetainContent(ctx context.Context, sc store.Scope, source string, rules, packs []string) error {
+	return wrap("drop content that is no more", d.write.do(ctx, func(t *tx) error {
+		if err := t.exec("DELETE FROM rules WHERE tenant = ? AND source = ? AND id NOT IN (SELECT value FROM json_each(?))", sc.Tenant, source, list(rules)); err != nil {
 			return err
 		}
-		return t.exec("DELETE FROM packs WHERE tenant = ? AND source = 'builtin' AND name NOT IN (SELECT value FROM json_each(?))", sc.Tenant, list(packs))
+		return t.exec("DELETE FROM packs WHERE tenant = ? AND source = ? AND name NOT IN (SELECT value FROM json_each(?))", sc.Tenant, source, list(packs))
 	}))
 }
 

@@ -1,0 +1,142 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/aiedr/edr/fleetsrv/live"
+	"github.com/aiedr/edr/fleetsrv/store"
+	"github.com/aiedr/edr/wire"
+)
+
+type alertHost struct {
+	ID       string `json:"id"`
+	Hostname string `json:"hostname"`
+	Status   string `json:"status"`
+}
+
+type alertView struct {
+	ID          string             `json:"id"`
+	Host        alertHost          `json:"host"`
+	Rule        wire.RuleRef       `json:"rule"`
+	Severity    wire.Severity      `json:"severity"`
+	Title       string             `json:"title"`
+	Description string             `json:"description"`
+	Attack      []string           `json:"attack"`
+	Status      string             `json:"status"`
+	Count       int64              `json:"count"`
+	FirstSeen   *time.Time         `json:"first_seen"`
+	LastSeen    *time.Time         `json:"last_seen"`
+	Table       string             `json:"table"`
+	Entity      string             `json:"entity"`
+	Event       []wire.Field       `json:"event"`
+	Process     *wire.Process      `json:"process"`
+	Ancestry    []wire.Process     `json:"ancestry"`
+	Actions     []wire.ActionState `json:"actions"`
+	Responses   []responseView     `json:"responses"`
+}
+
+func (a *API) alertView(v store.Alert) alertView {
+	return alertView{ID: strconv.FormatInt(v.ID, 10),
+		Host: alertHost{v.Host, v.Hostname, a.hostStatus(v.HostState, v.Host, v.LastSeenHost)},
+		Rule: v.Rule, Severity: v.Severity, Title: v.Title, Description: v.Description, Attack: many(v.Attack), Status: v.Status,
+		Count: v.Count, FirstSeen: at(v.FirstSeen), LastSeen: at(v.LastSeen), Table: v.Table, Entity: v.Entity, Event: many(v.Event),
+		Process: v.Process, Ancestry: many(v.Ancestry), Actions: many(v.Actions), Responses: []responseView{}}
+}
+
+func alertID(c *gin.Context, s string) (int64, error) {
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id < 1 {
+		return 0, &problem{http.StatusNotFound, "there is no alert " + strconv.Quote(s) + "; an alert's id is a number"}
+	}
+	return id, nil
+}
+
+func (a *API) listAlerts(c *gin.Context) {
+	n, err := limit(c, 100, 1000)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	before, err := number(c, "before", 0, 0, 1<<62)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	l, err := a.Store.ListAlerts(c.Request.Context(), who(c).Scope, store.AlertFilter{
+		Status: c.Query("status"), Severity: c.Query("severity"), Host: c.Query("host"), Text: c.Query("q"), Before: before, Limit: n})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	out := []alertView{}
+	for _, v := range l.Alerts {
+		out = append(out, a.alertView(v))
+	}
+	counts := map[string]int{}
+	for _, s := range wire.Severities() {
+		counts[string(s)] = l.Open[string(s)]
+	}
+	c.JSON(http.StatusOK, gin.H{"alerts": out, "total": l.Total, "counts": counts})
+}
+
+func (a *API) getAlert(c *gin.Context) {
+	id, err := alertID(c, c.Param("id"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	ctx, sc := c.Request.Context(), who(c).Scope
+	v, err := a.Store.Alert(ctx, sc, id)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	view := a.alertView(v)
+	rs, err := a.Store.ListResponses(ctx, sc, store.ResponseFilter{Alert: id, Limit: 100})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	for _, r := range rs {
+		view.Responses = append(view.Responses, viewResponse(r))
+	}
+	c.JSON(http.StatusOK, view)
+}
+
+func (a *API) patchAlert(c *gin.Context) {
+	var in struct {
+		Status string `json:"status"`
+	}
+	id, err := alertID(c, c.Param("id"))
+	if err == nil {
+		err = decode(c, &in)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	switch in.Status {
+	case store.AlertOpen, store.AlertAcknowledged, store.AlertClosed:
+	default:
+		a.fail(c, badRequest("there is no status %q; it is open, acknowledged or closed", in.Status))
+		return
+	}
+	ctx, sc := c.Request.Context(), who(c).Scope
+	v, err := a.Store.Alert(ctx, sc, id)
+	if err == nil {
+		err = a.audit(c, "set alert status", c.Param("id"), v.Status+" → "+in.Status)
+	}
+	if err == nil {
+		err = a.Store.SetAlertStatus(ctx, sc, id, in.Status)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.Bus.Publish(live.Change{Topic: live.TopicAlert, ID: c.Param("id")}, live.Change{Topic: live.TopicHost, ID: v.Host})
+	a.getAlert(c)
+}
