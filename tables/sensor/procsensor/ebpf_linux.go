@@ -18,7 +18,7 @@ import (
 )
 
 func mechanisms(opts Options) []sensor.Mechanism {
-	return []sensor.Mechanism{NewEBPF(opts), NewConnector(opts)}
+	return []sensor.Mechanism{NewEBPF(opts), NewAudit(opts), NewConnector(opts)}
 }
 
 // EBPF sees processes by raw tracepoints.

@@ -28,6 +28,12 @@ func (s *proc) Close() error { return s.r.Close() }
 
 func (s *proc) pids() ([]int64, error) { return s.r.PIDs(nil) }
 
+// start reads only when a process started.
+func (s *proc) start(pid int64) (int64, bool) {
+	st, err := s.r.Stat(pid)
+	return procfs.StartNS(st.Start, s.ticks), err == nil
+}
+
 // read reads one process. A part that cannot be read stays empty: the process
 // may be ending, and its name and parent are still worth having.
 func (s *proc) read(pid int64) (Process, bool) {

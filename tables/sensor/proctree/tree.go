@@ -77,6 +77,8 @@ type Tree struct {
 type source interface {
 	// read finds a process by its ID.
 	read(pid int64) (Process, bool)
+	// start finds only the start, which costs less.
+	start(pid int64) (int64, bool)
 	pids() ([]int64, error)
 	io.Closer
 }
@@ -390,8 +392,7 @@ func (p *Process) clone() {
 func (t *Tree) StartInProc(pid int64) (start int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p, ok := t.src.read(pid)
-	return p.Start, ok
+	return t.src.start(pid)
 }
 
 // SameStart says whether two starts of one process ID mean the same process,
