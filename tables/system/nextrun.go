@@ -109,6 +109,9 @@ func calendarSpec(expr string) (string, bool) {
 	}[expr]; ok {
 		expr = full
 	}
+	if expr == "" {
+		return "", false
+	}
 	dow, month, day, clock := "*", "*", "*", "00:00:00"
 	for _, part := range strings.Fields(expr) {
 		switch {
