@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"sort"
@@ -171,13 +170,27 @@ func contains(hashes [][32]byte, h [32]byte) bool {
 
 // err is what Post returns beside the number.
 func (p postReply) err() error {
-	if p.Error == "" {
+	switch p.Error {
+	case "":
 		return nil
+	case ErrGap.Name:
+		return &missingError{p.Ack, p.Detail}
 	}
-	for _, known := range Refusals() {
-		if known.Name == p.Error {
-			return fmt.Errorf("the server took records up to %d only: %.300s: %w", p.Ack, p.Detail, known)
-		}
-	}
-	return errors.New("the server took records up to " + fmt.Sprint(p.Ack) + " only: " + p.Error)
+	return fmt.Errorf("the server took records up to %d only: %.64q: %w", p.Ack, p.Error, ErrUnavailable)
 }
+
+// missingError says that the server lacks the records after a number. The
+// outbox knows it by its method.
+type missingError struct {
+	ack    uint64
+	detail string
+}
+
+func (e *missingError) Error() string {
+	return fmt.Sprintf("the server has records up to %d and lacks what follows: %.300s", e.ack, e.detail)
+}
+
+// Missing says that the server lacks records that it was not sent.
+func (e *missingError) Missing() bool { return true }
+
+func (e *missingError) Unwrap() error { return ErrGap }
