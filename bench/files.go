@@ -186,6 +186,13 @@ func (s *filesSink) Append(events []event.Event) error {
 	return s.log.Append(events)
 }
 
+// Gap implements sensor.Log.
+func (s *filesSink) Gap(tables []string, from, to time.Time, reason string) {
+	if s.log != nil {
+		s.log.Gap(tables, from, to, reason)
+	}
+}
+
 func (s *filesSink) ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

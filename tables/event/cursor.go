@@ -26,8 +26,9 @@ type Cursor struct{ after, upTo, first uint64 }
 // each event is reported once, and one is not lost with a crash in between.
 func (c *Cursor) Next() uint64 { return c.upTo }
 
-// Missed is how many events the log had given up, for age or size, before this
-// query could read them. Numbers are of all event tables together.
+// Missed is at most how many events the log had given up, for age or size, before this
+// query could read them. It counts numbers: those of all event tables, and those
+// that a crash left out.
 func (c *Cursor) Missed() uint64 {
 	if c.after == 0 || c.first <= c.after+1 {
 		return 0

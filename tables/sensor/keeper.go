@@ -37,6 +37,8 @@ type keeper struct {
 	started time.Time
 	tries   []try // per mechanism
 	losses  losses
+	owed    losses // not yet in the log
+	owedAt  time.Time
 }
 
 // try is what is known of one mechanism.
@@ -221,10 +223,38 @@ func (k *keeper) setDrain(d time.Duration) {
 	}
 }
 
-func (k *keeper) lost(n uint64, cause string) {
+// count notes a loss for the status.
+func (k *keeper) count(n uint64, cause string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.losses.add(n, cause, k.m.o.Now())
+}
+
+// lost notes a loss for the status and for the log, where a query of that time
+// finds it. Losses of a second go there together.
+func (k *keeper) lost(n uint64, cause string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.m.o.Now()
+	k.losses.add(n, cause, now)
+	if k.owed.times == 0 {
+		k.owedAt = now
+		time.AfterFunc(time.Second, k.settleOwed)
+	}
+	k.owed.add(n, cause, now)
+}
+
+// settleOwed takes the losses that are not yet in the log there.
+func (k *keeper) settleOwed() {
+	k.mu.Lock()
+	owed, from := k.owed, k.owedAt
+	k.owed = losses{}
+	k.mu.Unlock()
+	if owed.times == 0 || k.m.log == nil {
+		return
+	}
+	// What is noticed now happened since events were read last: a second covers it.
+	k.m.log.Gap(k.spec.Tables, from.Add(-time.Second), k.m.o.Now(), "sensor "+k.spec.Name+" "+owed.String())
 }
 
 func (k *keeper) status() tables.SensorStatus {

@@ -16,6 +16,8 @@ type Log interface {
 	// Append records events and sets their numbers. It does not wait for the
 	// disk; an error means that some are not recorded.
 	Append(events []event.Event) error
+	// Gap records that events of tables were lost between two times.
+	Gap(tables []string, from, to time.Time, reason string)
 }
 
 // Options are what a manager may be told. The zero value of each field takes
@@ -103,6 +105,9 @@ func (m *Manager) Close() {
 	m.wg.Wait()
 	m.queue.close()
 	<-m.pumped
+	for _, k := range m.keepers {
+		k.settleOwed()
+	}
 	m.mu.Lock()
 	m.ended = true
 	subs := m.subs
@@ -172,7 +177,7 @@ func (m *Manager) hand(items []item) {
 			for _, it := range items {
 				if !seen[it.from] {
 					seen[it.from] = true
-					it.from.lost(0, "event log: "+err.Error())
+					it.from.count(0, "event log: "+err.Error())
 				}
 			}
 		}

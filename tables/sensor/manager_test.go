@@ -253,3 +253,40 @@ func TestLogThatCannotKeepIsSaid(t *testing.T) {
 type brokenLog struct{}
 
 func (brokenLog) Append([]event.Event) error { return errors.New("disk full") }
+
+func (brokenLog) Gap([]string, time.Time, time.Time, string) {}
+
+func TestLossIsSeenByQueriesOfThatTime(t *testing.T) {
+	log, err := eventlog.Open(eventlog.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	mech := &fake{name: "best"}
+	m := NewManager([]Spec{{Name: "process", Tables: []string{"process_events"}, Mechanisms: []Mechanism{mech}}}, log, Options{})
+	m.Start(t.Context())
+	mech.last().out.Publish(ev(1))
+	mech.last().out.Lost(7, "ring buffer full")
+	m.Close()
+	for range 2 { // once from memory, once from the disk
+		for table, want := range map[string]int{"process_events": 1, "file_events": 0} {
+			for period, within := range map[time.Time]bool{time.Now().Add(-time.Minute): true, time.Now().Add(time.Minute): false} {
+				var gaps int
+				for _, err := range log.Read(t.Context(), tables.EventQuery{Table: table, From: period}) {
+					var gap *tables.GapError
+					if errors.As(err, &gap) && strings.Contains(gap.Reason, "sensor process lost: ring buffer full: 7") {
+						gaps++
+					} else if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if within && gaps != want || !within && gaps != 0 {
+					t.Errorf("%s from %v: %d gaps", table, period, gaps)
+				}
+			}
+		}
+		if err := log.Sync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -15,7 +15,7 @@ import (
 // A block's header, little-endian:
 //
 //	 0 magic u32      "EDRB"
-//	 4 flags u32      1: payload is zstd; 2: a gap
+//	 4 flags u32      1: payload is zstd; 2: a gap; 4 with it: of a sensor
 //	 8 stored u32     bytes of the payload as stored
 //	12 raw u32        bytes of the payload uncompressed
 //	16 count u32      records
@@ -31,13 +31,15 @@ import (
 // tables/event encodes it.
 //
 // A gap has no records: it says that the events of its numbers, tables and
-// times are missing; its payload is the reason.
+// times are missing; its payload is the reason. The gap of a sensor has one
+// number of its own, since what was lost never had any.
 const (
 	headerSize = 68
 	blockMagic = 0x42524445 // "EDRB"
 
 	flagZstd = 1
 	flagGap  = 2
+	flagLoss = 4
 
 	// maxPayload bounds what a damaged header can make a reader allocate.
 	maxPayload = 8 << 20
@@ -146,8 +148,12 @@ func encodeBlock(dst []byte, recs []record, enc *zstd.Encoder) ([]byte, block) {
 
 // encodeGap makes a block that says what is missing and why.
 func encodeGap(dst []byte, g gap) ([]byte, block) {
+	flags := uint32(flagGap)
+	if g.loss {
+		flags |= flagLoss
+	}
 	return seal(dst, block{
-		flags: flagGap, raw: uint32(len(g.reason)), tables: g.tables,
+		flags: flags, raw: uint32(len(g.reason)), tables: g.tables,
 		firstID: g.firstID, lastID: g.lastID, minTime: g.minTime, maxTime: max(g.minTime, g.maxTime),
 	}, []byte(g.reason))
 }

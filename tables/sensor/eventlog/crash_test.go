@@ -226,7 +226,7 @@ func FuzzBlock(f *testing.F) {
 	f.Add(whole)
 	one, _ := encodeBlock(nil, recs[:1], l.enc)
 	f.Add(one)
-	lost, _ := encodeGap(nil, gap{allTables, 3, 9, 1, 2, "why"})
+	lost, _ := encodeGap(nil, gap{allTables, 3, 9, 1, 2, "why", false})
 	f.Add(lost)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := parseHeader(data)

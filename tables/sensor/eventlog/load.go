@@ -107,7 +107,7 @@ func (l *Log) loadSegment(name string, newest bool) error {
 			return err
 		}
 		l.stats.SetAside = append(l.stats.SetAside, aside)
-		l.noteGap(gap{allTables, id, id, 0, l.o.Now().UnixNano(), "segment " + name + " held no readable block and was set aside"})
+		l.noteGap(gap{allTables, id, id, 0, l.o.Now().UnixNano(), "segment " + name + " held no readable block and was set aside", false})
 		return nil
 	}
 	s.mark(d)
@@ -149,7 +149,7 @@ func (l *Log) unclean(last uint64) {
 	to := max(since, min(now.UnixNano(), since+int64(time.Minute)))
 	l.noteGap(gap{allTables, last + 1, max(l.nextID-1, last+1), since, to, fmt.Sprintf(
 		"the agent did not stop in order after %s: events of its last %s may be missing",
-		time.Unix(0, since).UTC().Format(time.RFC3339), l.o.SyncEvery)})
+		time.Unix(0, since).UTC().Format(time.RFC3339), l.o.SyncEvery), false})
 }
 
 // report tells the operator what opening found.

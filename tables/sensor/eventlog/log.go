@@ -11,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/aiedr/edr/tables"
 	"github.com/aiedr/edr/tables/event"
 )
 
@@ -92,6 +93,15 @@ type gap struct {
 	firstID, lastID  uint64
 	minTime, maxTime int64
 	reason           string
+	loss             bool // of a sensor: it takes one number, which no event has
+}
+
+// asError is the gap as a read tells of it.
+func (g *gap) asError() *tables.GapError {
+	if g.loss {
+		return &tables.GapError{Reason: g.reason}
+	}
+	return &tables.GapError{FromID: g.firstID, ToID: g.lastID, Reason: g.reason}
 }
 
 const allTables = ^uint64(0)
@@ -204,7 +214,7 @@ func (l *Log) Append(events []event.Event) error {
 		}
 		if err != nil {
 			lost, cause = lost+1, err.Error()
-			l.noteGap(gap{1 << r.code, id, id, r.Time.UnixNano(), r.Time.UnixNano(), cause})
+			l.noteGap(gap{1 << r.code, id, id, r.Time.UnixNano(), r.Time.UnixNano(), cause, false})
 			l.stats.NotRecorded++
 			continue
 		}
@@ -219,6 +229,29 @@ func (l *Log) Append(events []event.Event) error {
 		return &NotRecordedError{lost, cause}
 	}
 	return nil
+}
+
+// Gap records that a sensor lost events of these tables between two times, so
+// that a query of that time says so.
+func (l *Log) Gap(names []string, from, to time.Time, reason string) {
+	var set uint64
+	for _, name := range names {
+		if code, ok := event.Code(name); ok {
+			set |= 1 << code
+		}
+	}
+	if set == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	id := l.nextID
+	l.nextID++
+	l.noteGap(gap{set, id, id, from.UnixNano(), to.UnixNano(), reason, true})
+	l.wake()
 }
 
 // record encodes an event into memory that is never written to again.
@@ -253,7 +286,7 @@ func (l *Log) record(e event.Event, id uint64) (record, error) {
 func (l *Log) noteGap(g gap) {
 	if n := len(l.gaps); n > 0 {
 		last := &l.gaps[n-1]
-		if last.reason == g.reason && last.lastID+1 == g.firstID {
+		if last.reason == g.reason && !g.loss && !last.loss && last.lastID+1 == g.firstID {
 			last.lastID, last.tables = g.lastID, last.tables|g.tables
 			last.minTime, last.maxTime = min(last.minTime, g.minTime), max(last.maxTime, g.maxTime)
 			return

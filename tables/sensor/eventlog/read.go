@@ -110,7 +110,7 @@ func (l *Log) Read(ctx context.Context, q tables.EventQuery) iter.Seq2[tables.Ev
 		}
 		for _, g := range v.gaps {
 			if w.may(g.tables, g.firstID, g.lastID, g.minTime, g.maxTime) &&
-				!yield(tables.Event{}, &tables.GapError{FromID: g.firstID, ToID: g.lastID, Reason: g.reason}) {
+				!yield(tables.Event{}, g.asError()) {
 				return
 			}
 		}
@@ -138,7 +138,8 @@ func (l *Log) readBlock(s *segment, b *block, w *want, yield func(tables.Event, 
 		return miss(fmt.Sprintf("%s at %d: %v", s.path, b.at, err))
 	}
 	if b.gap() {
-		return miss(string(raw))
+		g := gap{firstID: b.firstID, lastID: b.lastID, reason: string(raw), loss: b.flags&flagLoss != 0}
+		return yield(tables.Event{}, g.asError())
 	}
 	goOn := true
 	last := b.firstID - 1
