@@ -66,8 +66,14 @@ func (d *detector) setRules(rules []*rule.Rule, goos string) {
 	d.exits.Store(rule.NewSet(withAction, goos))
 }
 
-// one matches one event.
+// one matches one event. A fault in our own code costs this event's hits and
+// is told; it never takes the agent down.
 func (d *detector) one(ctx context.Context, ev *rule.Event, e event.Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.tell("rules on "+e.Table(), fmt.Errorf("internal error at event %s: %v", e.Head().EID, p))
+		}
+	}()
 	set := d.rules.Load()
 	if _, exit := e.(*event.Exit); exit {
 		set = d.exits.Load()
@@ -145,7 +151,19 @@ func entity(ev *rule.Event) string {
 	case rule.TypeNetwork:
 		return ev.Process.Path + " " + ev.Network.RemoteAddress + ":" + strconv.FormatInt(ev.Network.RemotePort, 10)
 	}
-	return ev.Process.Path + " " + ev.Process.Command
+	return clip(ev.Process.Path + " " + ev.Process.Command)
+}
+
+// maxEntity bounds an entity: a command line may be pages long.
+const maxEntity = 256
+
+// clip shortens a text so that different ones stay different.
+func clip(s string) string {
+	if len(s) <= maxEntity {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return strings.ToValidUTF8(s[:maxEntity-20], "") + "… " + hex.EncodeToString(sum[:8])
 }
 
 // hitID is the same whenever the same event hits the same version of a rule:

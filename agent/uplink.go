@@ -53,12 +53,13 @@ func newUplink(s server, log *slog.Logger) *uplink {
 	return &uplink{server: s, log: log, running: map[string]context.CancelFunc{}, slots: make(chan struct{}, maxLive)}
 }
 
-// run works until the context ends.
-func (u *uplink) run(ctx context.Context) {
+// run works until the context ends. It calls enrolled once the host may speak.
+func (u *uplink) run(ctx context.Context, enrolled func()) {
 	defer u.work.Wait()
 	if !u.enrol(ctx) {
 		return
 	}
+	enrolled()
 	wait := minBackoff
 	for ctx.Err() == nil {
 		commands, err := u.server.Poll(ctx)

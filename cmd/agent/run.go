@@ -3,17 +3,41 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"io"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/aiedr/edr/agent"
 )
 
+// Version is the product's version.
+const Version = "0.1.0"
+
+// memoryLimit is a soft bound for the Go heap: past it the collector works
+// harder. It is no promise; the bounds of what the agent keeps are elsewhere.
+const memoryLimit = 96 << 20
+
 func runAgent(ctx context.Context, args []string, out, errs io.Writer) error {
-	_, err := parseSettings(args, errs)
+	s, err := parseSettings(args, errs)
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	if err != nil {
+		return usageError{err.Error()}
+	}
+	debug.SetMemoryLimit(memoryLimit)
+	level := slog.LevelInfo
+	if s.Debug {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))
+	a, err := agent.New(s, Version, out, log)
 	if err != nil {
 		return err
 	}
-	return errors.New("the agent is being put together")
-}
-
-func runCheck(_ context.Context, _ []string, _, _ io.Writer) error {
-	return errors.New("check is being put together")
+	log.Info("agent started", "version", Version, "data", s.Data, "server", s.Server, "respond", s.Respond)
+	err = a.Run(ctx)
+	log.Info("agent stopped")
+	return err
 }
