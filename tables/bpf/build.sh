@@ -17,4 +17,6 @@ for src in src/*.bpf.c; do
 		-fdebug-prefix-map="$PWD"=. -c "$src" -o "$obj"
 	$STRIP -g "$obj"
 done
+LC_ALL=C; export LC_ALL
 cat src/*.h src/*.c | sha256sum | cut -d' ' -f1 >"$OUT/SOURCES.sha256"
+$CLANG --version | head -n 1 >"$OUT/CLANG"

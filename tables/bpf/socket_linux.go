@@ -1,7 +1,9 @@
 package bpf
 
 import (
+	"bytes"
 	_ "embed" // the object
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -85,8 +87,8 @@ func loadSocket(opts Options, accept string) (*SocketPrograms, error) {
 		}
 		delete(spec.Programs, "socket_accept")
 		for i, name := range []string{"nr_accept", "nr_accept4"} {
-			if err := spec.Variables[name].Set(numbers[i]); err != nil {
-				return nil, fmt.Errorf("set a constant of the socket programs: %w", err)
+			if err := setConstant(spec, name, numbers[i]); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -98,6 +100,9 @@ func loadSocket(opts Options, accept string) (*SocketPrograms, error) {
 			delete(spec.Programs, name)
 		}
 	}
+	// The library would map the constants to keep them at hand, which keeps
+	// them in the kernel after Close until some later collection of garbage.
+	clear(spec.Variables)
 	coll, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return nil, loadError("load the socket programs with accept by "+accept, err)
@@ -216,4 +221,25 @@ func unescapeMount(s string) string {
 		b.WriteByte(s[i])
 	}
 	return b.String()
+}
+
+// setConstant writes a constant of 64 bits into the section that the program
+// reads it from.
+func setConstant(spec *ebpf.CollectionSpec, name string, value int64) error {
+	v := spec.Variables[name]
+	if v == nil {
+		return fmt.Errorf("set the constant %s: the object has none of that name", name)
+	}
+	section := spec.Maps[v.SectionName]
+	if section == nil || len(section.Contents) != 1 {
+		return fmt.Errorf("set the constant %s: the object has no section %s", name, v.SectionName)
+	}
+	b, ok := section.Contents[0].Value.([]byte)
+	if !ok || int(v.Offset)+8 > len(b) || v.Size() != 8 {
+		return fmt.Errorf("set the constant %s: it is not 64 bits in its section", name)
+	}
+	b = bytes.Clone(b)
+	binary.LittleEndian.PutUint64(b[v.Offset:], uint64(value))
+	section.Contents[0].Value = b
+	return nil
 }
