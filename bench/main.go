@@ -18,11 +18,14 @@ type benchmark struct {
 func benchmarks() []benchmark {
 	return []benchmark{
 		{"engine", Engine},
+		{"capture", Capture},
 		{"files", Files},
+		{"processes", Processes},
 	}
 }
 
 func main() {
+	capturePart()
 	var known []string
 	for _, b := range benchmarks() {
 		known = append(known, b.name)
