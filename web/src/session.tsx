@@ -9,6 +9,12 @@ export interface Session {
   queries: QueryClient
 }
 
+/** Puts another person, or nobody, in place of who was logged in, and forgets what that one has seen. */
+export function become(queries: QueryClient, me: Me | null): void {
+  queries.removeQueries({ predicate: (q) => q.queryKey[0] !== 'me' })
+  queries.setQueryData(['me'], me)
+}
+
 /** One client and its cache; a lost login empties both. */
 export function newSession(): Session {
   const queries = new QueryClient({
@@ -20,9 +26,7 @@ export function newSession(): Session {
       },
     },
   })
-  const client = new Client(() => {
-    queries.setQueryData(['me'], null)
-  })
+  const client = new Client(() => become(queries, null))
   return { client, queries }
 }
 
@@ -76,8 +80,7 @@ export function useSignOut(): () => Promise<void> {
     try {
       await client.logout()
     } finally {
-      queries.clear()
-      queries.setQueryData(['me'], null)
+      become(queries, null)
     }
   }
 }

@@ -21,13 +21,11 @@ export function followFleet(queries: QueryClient, onState: (state: StreamState) 
     }, 500)
   }
 
-  let opened = false
   const close = openStream(streamURL, {
     onState,
     onOpen: () => {
-      // After a pause nobody knows what was missed.
-      if (opened) void queries.invalidateQueries({ predicate: (q) => q.queryKey[0] !== 'me' })
-      opened = true
+      // What happened between the last answer and now, nobody has told.
+      refresh('alerts', 'alert', 'hosts', 'host', 'overview', 'responses')
     },
     on: {
       alert: (data) => {

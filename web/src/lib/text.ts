@@ -42,7 +42,7 @@ const specials =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|\p{Surrogate}/u
 const everySpecial = new RegExp(specials.source, 'gu')
 
-const symbols: Record<number, string> = { 0x09: '→', 0x0a: '↵', 0x0d: '␍', 0x1b: '␛', 0x00: '␀' }
+const symbols: Record<number, string> = { 0x09: '\\t', 0x0a: '\\n', 0x0d: '\\r', 0x1b: '\\e', 0x00: '\\0' }
 
 export function hex(code: number): string {
   return code.toString(16).toUpperCase().padStart(4, '0')

@@ -107,7 +107,7 @@ function Body({ alert: a }: { alert: Alert }): ReactNode {
           <dd>
             <Link to={`/rules?id=${encodeURIComponent(String(a.rule.id))}`}><HostText text={a.rule.name || String(a.rule.id)} /></Link>
             {a.rule.pack && <> <span className="tag"><HostText text={a.rule.pack} line /></span></>}
-            <span className="dim mono"> {String(a.rule.id)} · {a.rule.version.slice(0, 12)}</span>
+            <span className="dim mono"> {String(a.rule.id)}</span>
           </dd>
           {(a.attack ?? []).length > 0 && (
             <>
@@ -141,6 +141,7 @@ function Body({ alert: a }: { alert: Alert }): ReactNode {
       <section>
         <dl className="facts">
           <dt>{t('panel.entity')}</dt><dd><HostText text={a.entity} mono /></dd>
+          <dt>{t('panel.version')}</dt><dd className="mono">{a.rule.version}</dd>
           <dt>{t('panel.id')}</dt><dd className="row"><span className="mono">{String(a.id)}</span><CopyButton text={String(a.id)} /></dd>
         </dl>
       </section>

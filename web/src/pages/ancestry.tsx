@@ -8,27 +8,43 @@ import { Icon } from '../ui/icons'
 import { CopyButton, Time, Why } from '../ui/parts'
 import { HostText } from '../ui/text'
 
+const most = 6
+
+// Long chains stay inside the panel: the indent stops growing.
+const indentOf = (depth: number): number => Math.min(depth, 8) * 17
+
 /** The processes that led to the alert, furthest first, as a tree. */
 export function Ancestry({ alert, onKill }: { alert: Alert; onKill: (p: Process) => void }): ReactNode {
   const chain = lineage(alert)
   const deep = Math.max(0, chain.length - 1)
+  const [whole, setWhole] = useState(false)
+  // Of a long chain the first and the last few tell most; the rest is a click away.
+  const hidden = whole || chain.length <= most + 2 ? 0 : chain.length - most
   return (
     <div className="tree" role="list" aria-label={tn('panel.ancestors', deep)}>
-      {chain.map((a) => <Node key={`${identity(a.process)}/${a.depth}`} ancestor={a} onKill={onKill} />)}
+      {chain.map((a, i) => {
+        if (hidden > 0 && i > 0 && i <= hidden) {
+          return i > 1 ? null : (
+            <div key="hidden" className="proc" role="listitem" style={{ marginLeft: indentOf(1) }}>
+              <button type="button" className="linkbutton" onClick={() => setWhole(true)}>{tn('panel.hidden', hidden)}</button>
+            </div>
+          )
+        }
+        const depth = hidden > 0 && i > hidden ? i - hidden + 1 : i
+        return <Node key={`${identity(a.process)}/${a.depth}`} ancestor={a} depth={depth} onKill={onKill} />
+      })}
       {deep === 0 && <p className="dim">{t('panel.noancestors')}</p>}
     </div>
   )
 }
 
-function Node({ ancestor: a, onKill }: { ancestor: Ancestor; onKill: (p: Process) => void }): ReactNode {
+function Node({ ancestor: a, depth, onKill }: { ancestor: Ancestor; depth: number; onKill: (p: Process) => void }): ReactNode {
   const [open, setOpen] = useState(a.subject)
   const lacks = useLacks('respond')
   const p = a.process
   const reason = !killable(p) ? t('kill.noidentity') : lacks
-  // Long chains stay inside the panel: the indent stops growing.
-  const indent = Math.min(a.depth, 8) * 17
   return (
-    <div className={`proc${a.subject ? ' subject' : ''}${a.depth === 0 ? ' root' : ''}${a.gap ? ' gap' : ''}`} style={{ marginLeft: indent }} role="listitem">
+    <div className={`proc${a.subject ? ' subject' : ''}${a.depth === 0 ? ' root' : ''}${a.gap ? ' gap' : ''}`} style={{ marginLeft: indentOf(depth) }} role="listitem">
       {a.gap && <div className="dim" style={{ fontSize: 12, marginBottom: 4 }}>{t('panel.gap', { parent: p.parent })}</div>}
       <div className="node">
         <div className="first">
@@ -36,7 +52,8 @@ function Node({ ancestor: a, onKill }: { ancestor: Ancestor; onKill: (p: Process
             <span style={{ transform: open ? 'rotate(90deg)' : undefined, display: 'inline-grid' }}><Icon name="chevron" size={12} /></span>
             <span className="name clip"><HostText text={p.name || p.path} line /></span>
             <span className="dim num nowrap">{t('process.pid', { pid: String(p.pid) })}</span>
-            <span className="dim clip"><HostText text={p.user || t('process.uid', { uid: String(p.uid) })} line /></span>
+            <span className="dim nowrap"><HostText text={p.user || t('process.uid', { uid: String(p.uid) })} line /></span>
+            {!open && <span className="inline clip"><HostText text={p.cmdline || p.path} mono line /></span>}
           </button>
           {a.subject && (
             <Why reason={reason}>
@@ -46,7 +63,6 @@ function Node({ ancestor: a, onKill }: { ancestor: Ancestor; onKill: (p: Process
             </Why>
           )}
         </div>
-        {!open && <div className="cmd"><HostText text={p.cmdline || p.path} mono line /></div>}
         {open && (
           <>
             <div className="cmd row" style={{ alignItems: 'flex-start' }}>

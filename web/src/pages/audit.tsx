@@ -27,7 +27,7 @@ export function AuditPage(): ReactNode {
   const entries = list.data?.pages.flatMap((p) => p.entries ?? []) ?? []
   if (lacks) return <div className="page"><div className="card"><Empty title={t('audit.lacking')} icon="audit"><p>{lacks}</p></Empty></div></div>
   return (
-    <div className="page">
+    <div className="page" tabIndex={0}>
       <div className="pagehead">
         <div>
           <h1>{t('nav.audit')}</h1>

@@ -59,7 +59,9 @@ export function HostPage(): ReactNode {
               id={params.get('run') ?? undefined}
               host={h}
               onOpen={(run) => setParams({ tab: 'query', run }, { replace: false })}
-            />
+            >
+              <div className="card results"><Empty title={t('host.query')} icon="query"><p>{t('host.querytext')}</p></Empty></div>
+            </Workbench>
           </Suspense>
         </Tabs.Panel>
       </Tabs>
@@ -190,7 +192,7 @@ function Sensors({ host: h }: { host: Host }): ReactNode {
       {sensors.length === 0 ? (
         <Empty title={t('host.nosensors')}><p>{t('host.nosensorstext')}</p></Empty>
       ) : (
-        <div className="tablewrap">
+        <div className="tablewrap" tabIndex={0}>
           <table className="list">
             <thead>
               <tr>
@@ -230,7 +232,7 @@ function Problems({ host: h }: { host: Host }): ReactNode {
       {problems.length === 0 ? (
         <div className="body dim">{h.health ? t('host.noproblems') : t('host.problemsunknown')}</div>
       ) : (
-        <div className="tablewrap">
+        <div className="tablewrap" tabIndex={0}>
           <table className="list">
             <thead><tr><th>{t('problem.time')}</th><th>{t('problem.source')}</th><th>{t('problem.error')}</th><th className="right">{t('problem.count')}</th></tr></thead>
             <tbody>
@@ -291,7 +293,7 @@ function HostResponses({ host: h }: { host: Host }): ReactNode {
       {responses.length === 0 ? (
         <Empty title={t('host.noresponses')}><p>{t('host.noresponsestext')}</p></Empty>
       ) : (
-        <div className="tablewrap">
+        <div className="tablewrap" tabIndex={0}>
           <table className="list">
             <thead><tr><th>{t('response.when')}</th><th>{t('response.action')}</th><th>{t('response.statecol')}</th><th>{t('response.by')}</th><th>{t('response.reason')}</th><th>{t('response.outcome')}</th></tr></thead>
             <tbody>

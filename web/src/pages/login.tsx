@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState, type FormEvent, type ReactNode } from 'react'
 import { ApiError } from '../api/client'
 import { t } from '../i18n'
-import { useClient } from '../session'
+import { become, useClient } from '../session'
 import { Logo } from '../ui/logo'
 import { errorText, Notice, useTitle } from '../ui/parts'
 
@@ -29,8 +29,7 @@ export function LoginPage(): ReactNode {
     setError(null)
     try {
       const me = await client.login(name, password)
-      queries.clear()
-      queries.setQueryData(['me'], me)
+      become(queries, me)
     } catch (e) {
       setError(e)
       if (e instanceof ApiError && e.status === 429) setWait(Math.min(e.retryAfter ?? 30, 3600))

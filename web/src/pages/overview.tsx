@@ -179,13 +179,13 @@ function HostsToLookAt(): ReactNode {
                 <th>{t('hosts.hostname')}</th>
                 <th>{t('hosts.status')}</th>
                 <th>{t('hosts.sensors')}</th>
-                <th className="right">{t('hosts.alerts')}</th>
+                <th className="right">{t('hosts.alerts.short')}</th>
               </tr>
             </thead>
             <tbody>
               {list.map((h) => (
                 <tr key={h.id}>
-                  <td style={{ maxWidth: 190 }}>
+                  <td style={{ maxWidth: 150 }}>
                     <Link className="main-link" to={`/hosts/${encodeURIComponent(h.id)}`}><HostText text={h.hostname} line /></Link>
                   </td>
                   <td><HostState status={h.status} /></td>

@@ -1,6 +1,6 @@
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
-import { sql, SQLite, type SQLNamespace } from '@codemirror/lang-sql'
+import { sql, SQLDialect, SQLite, type SQLNamespace } from '@codemirror/lang-sql'
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language'
 import { Compartment, EditorState, Prec } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, placeholder } from '@codemirror/view'
@@ -31,6 +31,14 @@ const colours = HighlightStyle.define([
   { tag: [tags.typeName, tags.standard(tags.name)], class: 'tok-type' },
 ])
 
+// The ready-made dialect counts the words of SQLite's shell as keywords, and
+// with them "path", "name" and other columns of ours. These are the language's.
+const dialect = SQLDialect.define({
+  ...SQLite.spec,
+  keywords:
+    'abort action add after all alter always analyze and as asc attach autoincrement before begin between by cascade case cast check collate column commit conflict constraint create cross current current_date current_time current_timestamp database default deferrable deferred delete desc detach distinct do drop each else end escape except exclude exclusive exists explain fail filter first following for foreign from full generated glob group groups having if ignore immediate in index indexed initially inner insert instead intersect into is isnull join key last left like limit match materialized natural no not nothing notnull null nulls of offset on or order others outer over partition plan pragma preceding primary query raise range recursive references regexp reindex release rename replace restrict returning right rollback row rows savepoint select set table temp temporary then ties to transaction trigger unbounded union unique update using vacuum values view virtual when where window with without',
+})
+
 function language(tables: TableSchema[] | undefined) {
   const schema: Record<string, SQLNamespace> = {}
   for (const table of tables ?? []) {
@@ -41,7 +49,7 @@ function language(tables: TableSchema[] | undefined) {
         .map((c) => ({ label: c.name, type: 'property', detail: c.type, info: c.doc })),
     }
   }
-  return sql({ dialect: SQLite, schema, upperCaseKeywords: true })
+  return sql({ dialect, schema, upperCaseKeywords: true })
 }
 
 export function Editor({ value, onChange, onRun, tables, ref }: Props): ReactNode {

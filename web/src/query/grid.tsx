@@ -25,7 +25,7 @@ export const cellOf = (row: QueryRow, column: string): Value | undefined =>
 export function Grid({ rows, columns, version, filter }: Props): ReactNode {
   const [sort, setSort] = useState<{ column: string; down: boolean } | null>(null)
   const [chosen, setChosen] = useState<number | null>(null)
-  const widths = useWidths(rows, columns)
+  const { widths, numeric } = useWidths(rows, columns)
   const shown = useMemo(() => arrange(rows, filter, sort), [rows, version, filter, sort])
   const box = useRef<HTMLDivElement>(null)
   const virtual = useVirtualizer({
@@ -57,7 +57,7 @@ export function Grid({ rows, columns, version, filter }: Props): ReactNode {
           {all.map((c) => (
             <span key={c} role="columnheader" style={{ width: widths.get(c), flex: 'none' }}
               aria-sort={sort?.column === c ? (sort.down ? 'descending' : 'ascending') : 'none'}>
-              <button type="button" style={{ width: '100%' }} onClick={() => order(c)} title={c === hostColumn ? t('query.host') : plain(c)}>
+              <button type="button" style={{ width: '100%', textAlign: numeric.has(c) ? 'right' : undefined }} onClick={() => order(c)} title={c === hostColumn ? t('query.host') : plain(c)}>
                 {c === hostColumn ? t('query.host') : marked(c)}
                 {sort?.column === c ? (sort.down ? ' ↓' : ' ↑') : ''}
               </button>
@@ -86,9 +86,8 @@ export function Grid({ rows, columns, version, filter }: Props): ReactNode {
 
 function Cell({ value, width }: { value: Value | undefined; width: number | undefined }): ReactNode {
   const text = valueText(value)
-  const number = typeof value === 'number' || typeof value === 'bigint'
   return (
-    <span role="cell" className={`cell${number ? ' n' : ''}`} style={{ width }}>
+    <span role="cell" className={`cell${isNumber(value) ? ' n' : ''}`} style={{ width }}>
       {text === null ? <span className="null">{t('value.null')}</span> : marked(shorten(text, 300))}
     </span>
   )
@@ -142,12 +141,19 @@ function matches(row: QueryRow, word: string): boolean {
   return false
 }
 
+interface Measured {
+  widths: Map<string, number>
+  numeric: Set<string>
+}
+
+const isNumber = (v: Value | undefined): boolean => typeof v === 'number' || typeof v === 'bigint'
+
 /**
  * Widths from the first rows, and kept: columns that grow while rows arrive
  * would move under the reader's eyes.
  */
-function useWidths(rows: QueryRow[], columns: string[]): Map<string, number> {
-  const [widths, setWidths] = useState(new Map<string, number>())
+function useWidths(rows: QueryRow[], columns: string[]): Measured {
+  const [widths, setWidths] = useState<Measured>({ widths: new Map(), numeric: new Set() })
   const names = columns.join('\u0000')
   const measured = Math.min(rows.length, 100)
   const enough = useRef({ names: '', rows: 0 })
@@ -162,7 +168,8 @@ function useWidths(rows: QueryRow[], columns: string[]): Map<string, number> {
     for (const c of columns) {
       next.set(c, fit(Math.max(c.length + 2, ...sample.map((r) => (valueText(cellOf(r, c)) ?? 'NULL').length))))
     }
-    setWidths(next)
+    const numeric = new Set(columns.filter((c) => sample.some((r) => isNumber(cellOf(r, c)))))
+    setWidths({ widths: next, numeric })
   }, [rows, columns, names, measured])
   return widths
 }

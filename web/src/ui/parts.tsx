@@ -87,10 +87,10 @@ export function useNow(): number {
 
 /** A time, relative with the exact one as tooltip, or the other way round. */
 export function Time({ at, exact }: { at: string | null | undefined; exact?: boolean }): ReactNode {
-  const current = useNow()
+  useNow()
   const time = parseTime(at)
   if (!time) return <span className="dim">{t('time.never')}</span>
-  const relative = ago(time, Math.max(current, Date.now() - 4000))
+  const relative = ago(time, Date.now())
   return (
     <time dateTime={time.toISOString()} title={exact ? relative : stamp(time)} className="num nowrap">
       {exact ? stamp(time) : relative}

@@ -80,8 +80,9 @@ function OpenAlerts(): ReactNode {
   const open = Object.values(overview.data?.alerts.open_by_severity ?? {}).reduce((a, b) => a + b, 0)
   if (open === 0) return null
   return (
-    <span className="bubble" aria-label={t('nav.open', { n: open })}>
+    <span className="bubble">
       {open > 999 ? '999+' : open}
+      <span className="sr"> {t('nav.open')}</span>
     </span>
   )
 }
@@ -106,8 +107,8 @@ function UserMenu(): ReactNode {
   return (
     <Menu position="right-end" width={210} withinPortal shadow="md">
       <Menu.Target>
-        <button type="button" className="userbutton" aria-label={t('user.menu', { name: me.name })}>
-          <span className="avatar">{me.name.slice(0, 2)}</span>
+        <button type="button" className="userbutton" title={t('user.menu')}>
+          <span className="avatar" aria-hidden="true">{me.name.slice(0, 2)}</span>
           <span className="who grow">
             <span className="clip" style={{ display: 'block' }}>
               <HostText text={me.name} line />
