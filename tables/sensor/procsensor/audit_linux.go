@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -72,6 +73,7 @@ type auditRun struct {
 	checked time.Time
 
 	stopped atomic.Bool
+	closing sync.Once
 	unwatch func() bool
 	done    chan struct{}
 	err     error
@@ -104,9 +106,39 @@ func (r *auditRun) Close() error {
 	if r.unwatch != nil {
 		r.unwatch()
 	}
+	r.finishUp()
 	r.stop()
 	<-r.done
 	return r.err
+}
+
+// finishUp takes our rules back and lets what the kernel still holds for us
+// come, for a bounded time. The kernel throws the rest away.
+func (r *auditRun) finishUp() {
+	r.closing.Do(func() {
+		c, err := openAuditControl()
+		if err != nil {
+			return // stop removes the rules as well
+		}
+		defer c.close()
+		if err := r.hold.removeRules(c); err != nil {
+			r.log.Warn("audit: rules not removed at once", "err", err)
+		}
+		for range 60 {
+			s, err := c.status()
+			if err != nil || s.Waiting == 0 || int(s.PID) != os.Getpid() {
+				return
+			}
+			select {
+			case <-r.done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		if s, err := c.status(); err == nil && s.Waiting > 0 {
+			r.out.Lost(uint64(s.Waiting), "closed before all records were read")
+		}
+	})
 }
 
 func (r *auditRun) stop() {

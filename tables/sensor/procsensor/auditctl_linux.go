@@ -277,15 +277,20 @@ func (h *auditHold) take(events *nlsock) error {
 	return events.f.SetReadDeadline(time.Time{})
 }
 
-// release puts everything back.
-func (h *auditHold) release() error {
+// removeRules removes our rules; those that are gone already do no harm.
+func (h *auditHold) removeRules(by *auditControl) error {
 	var errs []error
 	for _, rule := range h.rules {
-		if err := h.control.ask(auditDelRule, rule, nil); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := by.ask(auditDelRule, rule, nil); err != nil && !errors.Is(err, unix.ENOENT) {
 			errs = append(errs, fmt.Errorf("remove our audit rule: %w", err))
 		}
 	}
-	h.rules = nil
+	return errors.Join(errs...)
+}
+
+// release puts everything back.
+func (h *auditHold) release() error {
+	errs := []error{h.removeRules(h.control)}
 	if h.set {
 		h.set = false
 		back := auditStatus{
