@@ -1,0 +1,6 @@
+//go:build !unix
+
+package scheduler
+
+// syncDir does nothing: Windows keeps renames without.
+func syncDir(string) error { return nil }
