@@ -103,7 +103,8 @@ func (d *detector) hit(ctx context.Context, r *rule.Rule, ev *rule.Event, e even
 	if !d.fold.pass(h, d.now()) {
 		return
 	}
-	if !d.acts(h, r) {
+	actions := effects(r.Actions)
+	if !d.acts(h, actions) {
 		d.send(h)
 		return
 	}
@@ -111,13 +112,13 @@ func (d *detector) hit(ctx context.Context, r *rule.Rule, ev *rule.Event, e even
 	select {
 	case d.slots <- struct{}{}:
 	default:
-		d.setActions(h, r, "failed", fmt.Sprintf("%d actions are under way already", maxActing))
+		setActions(h, actions, "failed", fmt.Sprintf("%d actions are under way already", maxActing))
 		d.send(h)
 		return
 	}
 	d.acting.Go(func() {
 		defer func() { <-d.slots }()
-		d.act(ctx, h, r)
+		d.act(ctx, h, actions)
 		d.send(h)
 	})
 }
@@ -202,41 +203,42 @@ func effects(actions []string) []string {
 
 // acts notes the state of the rule's actions where nothing will happen, and
 // says whether something will.
-func (d *detector) acts(h *wire.Hit, r *rule.Rule) bool {
-	if len(effects(r.Actions)) == 0 {
+func (d *detector) acts(h *wire.Hit, actions []string) bool {
+	if len(actions) == 0 {
 		return false
 	}
 	state, why := d.policy.verdict(h.Rule)
 	if state == "act" {
 		return true
 	}
-	d.setActions(h, r, state, why)
+	setActions(h, actions, state, why)
 	return false
 }
 
-func (d *detector) setActions(h *wire.Hit, r *rule.Rule, state, detail string) {
-	for _, a := range effects(r.Actions) {
+func setActions(h *wire.Hit, actions []string, state, detail string) {
+	h.Actions = nil
+	for _, a := range actions {
 		h.Actions = append(h.Actions, wire.ActionState{Action: a, State: state, Detail: detail})
 	}
 }
 
 // act does what the rule asks for. Its arguments come from the event.
-func (d *detector) act(ctx context.Context, h *wire.Hit, r *rule.Rule) {
+func (d *detector) act(ctx context.Context, h *wire.Hit, actions []string) {
 	ctx, cancel := context.WithTimeout(ctx, actTimeout)
 	defer cancel()
-	for _, name := range effects(r.Actions) {
+	h.Actions = nil
+	for _, name := range actions {
 		args, err := actionArgs(name, h)
 		if err != nil {
 			h.Actions = append(h.Actions, wire.ActionState{Action: name, State: "failed", Detail: err.Error()})
 			continue
 		}
-		out := d.actions.Run(ctx, wire.Respond{ID: h.ID, Action: name, Args: args, By: "rule " + r.ID})
-		out.Hit = h.ID
+		out := d.actions.Run(ctx, wire.Respond{ID: h.ID, Action: name, Args: args, By: "rule " + h.Rule.ID})
 		detail := out.Seen
 		if out.Error != "" {
 			detail = out.Error
 		}
-		d.log.Info("rule acted", "rule", r.ID, "action", name, "state", out.State, "detail", detail)
+		d.log.Info("rule acted", "rule", h.Rule.ID, "action", name, "state", out.State, "detail", detail)
 		h.Actions = append(h.Actions, wire.ActionState{Action: name, State: out.State, Detail: detail})
 	}
 }
