@@ -19,8 +19,10 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"engine", Engine},
 		{"capture", Capture},
+		{"eventlog", EventLog},
 		{"files", Files},
 		{"processes", Processes},
+		{"rules", Rules},
 	}
 }
 

@@ -134,10 +134,11 @@ func (m *Manager) currentDrain() time.Duration {
 	return m.drain
 }
 
-// Status is the state of each sensor, and of each subscriber that is behind
-// or has missed events.
-func (m *Manager) Status() []tables.SensorStatus {
-	var all []tables.SensorStatus
+// Status is the state of each sensor, of each subscriber, and of the log.
+func (m *Manager) Status() (all []tables.SensorStatus) {
+	if log, ok := m.log.(interface{ Status() tables.SensorStatus }); ok {
+		defer func() { all = append(all, log.Status()) }()
+	}
 	for _, k := range m.keepers {
 		all = append(all, k.status())
 	}

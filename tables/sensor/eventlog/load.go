@@ -43,7 +43,7 @@ func (l *Log) load() (err error) {
 		return err
 	}
 	l.reserve = reserve
-	last := uint64(0)
+	last := l.unread
 	for _, s := range l.segments {
 		last = max(last, s.lastID, s.firstID-1)
 	}
@@ -86,7 +86,12 @@ func (l *Log) loadSegment(name string, newest bool) error {
 	id, _ := segmentID(name)
 	s, d, err := openSegment(path, id, newest, l.dec)
 	if err != nil {
-		return fmt.Errorf("segment %s: %w", name, err)
+		// One file is no reason to record nothing: it stays for who can read it.
+		l.o.Logger.Error("event log: a segment cannot be opened; the others are in use", "path", path, "err", err)
+		l.stats.SetAside = append(l.stats.SetAside, path)
+		l.noteGap(gap{allTables, id, id, 0, l.o.Now().UnixNano(), fmt.Sprintf("segment %s cannot be opened: %v", name, err), false})
+		l.unread = max(l.unread, id)
+		return nil
 	}
 	l.stats.DamagedBlocks += uint64(d.places)
 	if newest {

@@ -63,6 +63,7 @@ type Log struct {
 	kick    chan struct{} // wakes the writer
 	quit    chan struct{}
 	stopped chan struct{}
+	started time.Time
 	// writing lets one goroutine at a time write: the writer, or who calls Sync.
 	writing sync.Mutex
 	reserve *reservation
@@ -79,6 +80,7 @@ type Log struct {
 	dirty        bool // written and not synced
 	closed       bool
 	damaged      map[blockKey]bool
+	unread       uint64 // highest first number of a segment that could not be opened
 	stats        Stats
 }
 
@@ -144,7 +146,7 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{
 		o: o, lock: lock, kick: make(chan struct{}, 1), quit: make(chan struct{}), stopped: make(chan struct{}),
-		damaged: map[blockKey]bool{},
+		damaged: map[blockKey]bool{}, started: o.Now(),
 	}
 	if err := l.load(); err != nil {
 		l.releaseAll()

@@ -130,10 +130,7 @@ func openSegment(path string, id uint64, newest bool, dec *zstd.Decoder) (s *seg
 			ok = false // a copy of an older block: numbers only rise
 		}
 		if !ok {
-			next, err := s.findBlock(pos+1, size)
-			if err != nil {
-				return nil, d, err
-			}
+			next := s.findBlock(pos+1, size)
 			if next < 0 {
 				break
 			}
@@ -200,15 +197,16 @@ func (s *segment) payload(b *block, dec *zstd.Decoder) ([]byte, error) {
 	return b.open(stored, dec)
 }
 
-// findBlock looks for the next good header from pos on; -1 if there is none.
-func (s *segment) findBlock(pos, size int64) (int64, error) {
+// findBlock looks for the next good header from pos on; -1 if there is none
+// that can be read.
+func (s *segment) findBlock(pos, size int64) int64 {
 	magic := binary.LittleEndian.AppendUint32(nil, blockMagic)
 	buf := make([]byte, 64<<10)
 	head := make([]byte, headerSize)
 	for pos < size {
 		n, err := s.f.ReadAt(buf, pos)
 		if err != nil && err != io.EOF {
-			return 0, fmt.Errorf("read %s: %w", s.path, err)
+			return -1 // the disk gives no more of it
 		}
 		for at := 0; at < n; {
 			i := bytes.Index(buf[at:n], magic)
@@ -217,14 +215,14 @@ func (s *segment) findBlock(pos, size int64) (int64, error) {
 			}
 			at += i
 			if _, ok := s.blockAt(pos+int64(at), size, head); ok {
-				return pos + int64(at), nil
+				return pos + int64(at)
 			}
 			at++
 		}
 		if n < len(buf) {
-			return -1, nil
+			return -1
 		}
 		pos += int64(n) - int64(len(magic)-1)
 	}
-	return -1, nil
+	return -1
 }

@@ -350,7 +350,7 @@ func (w *watcher) Describe() (string, bool) {
 	}
 	parts = append(parts, fmt.Sprintf("watches %d folders with %d files", s.folders, s.files))
 	if s.own > 0 {
-		parts = append(parts, fmt.Sprintf("%d changes by the agent itself left out", s.own))
+		parts = append(parts, fmt.Sprintf("%d changes by the agent itself or in its own folders left out", s.own))
 	}
 	if rest := w.currentRest(); rest != nil {
 		if text, _ := rest.(sensor.Describer).Describe(); text != "" {

@@ -41,6 +41,10 @@ func (w *watcher) handle(n *notice) {
 	if dir == nil {
 		return
 	}
+	if dir.watch == watchNothing {
+		w.leftOut()
+		return
+	}
 	path := join(dir, n.at.name)
 	isFolder := n.mask&unix.FAN_ONDIR != 0
 	if isFolder && n.mask&(unix.FAN_CREATE|unix.FAN_MOVED_TO) != 0 && w.roots.leadsTo(path) {
@@ -173,12 +177,16 @@ func (w *watcher) folderCame(from, to string) {
 	w.indexTree(to, true)
 }
 
+func (w *watcher) leftOut() {
+	w.mu.Lock()
+	w.stat.own++
+	w.mu.Unlock()
+}
+
 // emit publishes a row, unless the agent itself made the change.
 func (w *watcher) emit(n *notice, alive bool, path, action, old string, move int64, st *unix.Stat_t, there bool) {
 	if n.pid == w.self {
-		w.mu.Lock()
-		w.stat.own++
-		w.mu.Unlock()
+		w.leftOut()
 		return
 	}
 	e := w.newFile(path, action)

@@ -24,7 +24,7 @@ type mount struct {
 // folder is a folder that is watched, whole or for some names in it.
 type folder struct {
 	path  string
-	watch watch
+	watch watch // watchNothing: excluded
 }
 
 // maxUnwatched bounds the memory of folders that are not watched; there are
@@ -98,9 +98,12 @@ func (f *folders) find(key []byte, r *roots) *folder {
 		return nil
 	}
 	w := r.of(path)
-	if r.excluded(path) || w == watchNothing {
+	if w == watchNothing {
 		f.noteUnwatched(key)
 		return nil
+	}
+	if r.excluded(path) {
+		w = watchNothing // known, so that what is left out is counted
 	}
 	d := &folder{path, w}
 	if len(f.known) < maxFolders {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,12 @@ type notify struct{ o Options }
 func newNotify(o Options) *notify { return &notify{o} }
 
 // Name implements sensor.Mechanism.
-func (n *notify) Name() string { return "inotify" }
+func (n *notify) Name() string {
+	if runtime.GOOS == "linux" {
+		return "inotify"
+	}
+	return "fsnotify"
+}
 
 // Start implements sensor.Mechanism.
 func (n *notify) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
@@ -35,13 +41,16 @@ func (n *notify) Start(ctx context.Context, out sensor.Publisher) (sensor.Runnin
 	w := &notifyWatcher{
 		o: n.o, out: out, fw: fw, roots: resolveRoots(n.o.Dirs, n.o.Exclude), snapshot: newSnapshot(n.o.MaxFiles),
 		done: make(chan struct{}), quit: make(chan struct{}), dirty: map[string]struct{}{},
+		events: make(chan fsnotify.Event, 32768), name: n.Name(),
 	}
+	w.roots0 = w.roots
 	w.addTree(&w.roots, false)
 	if w.watched == 0 && len(w.roots.missing) == 0 {
 		fw.Close()
 		return nil, fmt.Errorf("no folder can be watched by inotify: %s", w.refusal())
 	}
 	w.publishStatus()
+	go w.pump()
 	go w.loop()
 	context.AfterFunc(ctx, w.stop)
 	return w, nil
@@ -51,7 +60,10 @@ type notifyWatcher struct {
 	o        Options
 	out      sensor.Publisher
 	fw       *fsnotify.Watcher
+	events   chan fsnotify.Event // after pump
+	name     string
 	roots    roots
+	roots0   roots // as at the start, for pump
 	snapshot *snapshot
 	done     chan struct{}
 	quit     chan struct{}
@@ -112,6 +124,24 @@ func (w *notifyWatcher) refuse(path string, err error) {
 	}
 }
 
+// pump watches new folders before anything else is done with an event: each
+// moment until then, what happens in them is missed.
+func (w *notifyWatcher) pump() {
+	defer close(w.events)
+	for ev := range w.fw.Events {
+		if ev.Has(fsnotify.Create) && !w.roots0.excluded(ev.Name) {
+			if info, err := os.Lstat(ev.Name); err == nil && info.IsDir() {
+				w.fw.Add(ev.Name) // addTree does so again, and tells why it cannot
+			}
+		}
+		select {
+		case w.events <- ev:
+		case <-w.quit:
+			return
+		}
+	}
+}
+
 func (w *notifyWatcher) loop() {
 	defer close(w.done)
 	defer w.fw.Close()
@@ -123,7 +153,7 @@ func (w *notifyWatcher) loop() {
 		case <-w.quit:
 			w.flush()
 			return
-		case ev, ok := <-w.fw.Events:
+		case ev, ok := <-w.events:
 			if !ok {
 				w.err = errors.New("inotify ended")
 				return
@@ -219,7 +249,7 @@ func (w *notifyWatcher) changed(path, action string) fs.FileInfo {
 
 func (w *notifyWatcher) publish(path, action string, info fs.FileInfo, source string) {
 	e := &event.File{TargetPath: path, Action: action, Category: w.o.Category, UserID: -1}
-	e.Source = "inotify"
+	e.Source = w.name
 	if source != "" {
 		e.Source = source
 	}
