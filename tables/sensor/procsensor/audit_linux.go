@@ -69,14 +69,16 @@ type auditRun struct {
 	log  *slog.Logger
 
 	pending map[uint64]*auditPending // by serial
+	serials serials
 	lost    uint32
 	checked time.Time
 
-	stopped atomic.Bool
-	closing sync.Once
-	unwatch func() bool
-	done    chan struct{}
-	err     error
+	stopped  atomic.Bool
+	closing  sync.Once
+	received atomic.Uint64 // records of the kinds that an execution consists of
+	unwatch  func() bool
+	done     chan struct{}
+	err      error
 }
 
 const (
@@ -124,9 +126,12 @@ func (r *auditRun) finishUp() {
 		if err := r.hold.removeRules(c); err != nil {
 			r.log.Warn("audit: rules not removed at once", "err", err)
 		}
+		// Records that the kernel once failed to hand over wait in a queue that
+		// no counter shows, until the next record: so we send one now and then
+		// and go on as long as that brings others along.
 		for range 60 {
-			s, err := c.status()
-			if err != nil || s.Waiting == 0 || int(s.PID) != os.Getpid() {
+			before := r.received.Load()
+			if err := c.ask(auditUser, []byte("edr: end"), nil); err != nil {
 				return
 			}
 			select {
@@ -134,10 +139,12 @@ func (r *auditRun) finishUp() {
 				return
 			case <-time.After(50 * time.Millisecond):
 			}
+			s, err := c.status()
+			if err != nil || (s.Waiting == 0 && r.received.Load() == before) {
+				return
+			}
 		}
-		if s, err := c.status(); err == nil && s.Waiting > 0 {
-			r.out.Lost(uint64(s.Waiting), "closed before all records were read")
-		}
+		r.out.Lost(0, "closed before all records were read")
 	})
 }
 
@@ -197,6 +204,18 @@ func (r *auditRun) check() {
 		r.lost = s.Lost
 		r.out.Lost(uint64(n), "audit backlog full")
 	}
+	if err == nil && int(s.PID) != os.Getpid() && !r.stopped.Load() {
+		// The kernel takes a receiver off that it could not reach.
+		r.out.Lost(0, "the kernel took us off as receiver")
+		// Without waiting for the answer, which would pass over records.
+		again := auditStatus{Mask: auditMaskPID, PID: uint32(os.Getpid())}
+		if _, err := r.sock.send(auditSet, unix.NLM_F_REQUEST, again.bytes()); err != nil {
+			r.log.Warn("audit: not the receiver of records any more", "err", err)
+		}
+	}
+	if n := r.serials.missing(); n > 0 {
+		r.out.Lost(n, "sequence gap")
+	}
 	for serial, p := range r.pending {
 		if time.Since(p.seen) > auditPatient {
 			delete(r.pending, serial)
@@ -209,16 +228,21 @@ func (r *auditRun) check() {
 }
 
 func (r *auditRun) record(kind uint16, data []byte) {
-	switch kind {
-	case auditSyscall, auditPath, auditCWD, auditExecve, auditEOE:
-	default:
-		return
+	if kind < auditFirst {
+		return // an answer, not a record
 	}
 	at, serial, body, err := auditStamp(data)
 	if err != nil {
 		r.out.Lost(1, "record not understood")
 		return
 	}
+	r.serials.saw(serial)
+	switch kind {
+	case auditSyscall, auditPath, auditCWD, auditExecve, auditEOE:
+	default:
+		return
+	}
+	r.received.Add(1)
 	p := r.pending[serial]
 	if kind == auditEOE {
 		if p != nil {

@@ -15,6 +15,7 @@ import (
 const (
 	auditGet       = 1000
 	auditSet       = 1001
+	auditUser      = 1005 // a message of our own into the record
 	auditAddRule   = 1011
 	auditDelRule   = 1012
 	auditListRules = 1013
@@ -294,11 +295,14 @@ func (h *auditHold) release() error {
 	if h.set {
 		h.set = false
 		back := auditStatus{
-			Mask:    auditMaskEnabled | auditMaskBacklog | auditMaskWait | auditMaskPID,
+			Mask:    auditMaskEnabled | auditMaskBacklog | auditMaskWait,
 			Enabled: h.before.Enabled, Backlog: h.before.Backlog, WaitTime: h.before.WaitTime,
 		}
-		if err := h.control.set(back); err != nil {
-			errs = append(errs, fmt.Errorf("put the audit's settings back: %w", err))
+		// The receiver last: without one, records go to the kernel's log.
+		for _, s := range []auditStatus{back, {Mask: auditMaskPID}} {
+			if err := h.control.set(s); err != nil {
+				errs = append(errs, fmt.Errorf("put the audit's settings back: %w", err))
+			}
 		}
 	}
 	return errors.Join(append(errs, h.control.close())...)

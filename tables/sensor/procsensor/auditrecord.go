@@ -10,6 +10,7 @@ import (
 
 // Kinds of audit record that an execution consists of (linux/audit.h).
 const (
+	auditFirst   = 1100 // below are requests and their answers
 	auditSyscall = 1300
 	auditPath    = 1302
 	auditCWD     = 1307

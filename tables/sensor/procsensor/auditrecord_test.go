@@ -112,3 +112,30 @@ func FuzzAuditRecord(f *testing.F) {
 		_ = argvJSON(e.strings())
 	})
 }
+
+func TestAuditSerials(t *testing.T) {
+	var s serials
+	want := func(step string, n uint64) {
+		t.Helper()
+		if got := s.missing(); got != n {
+			t.Errorf("%s: %d missing, want %d", step, got, n)
+		}
+	}
+	want("nothing yet", 0)
+	for _, n := range []uint64{100, 100, 101, 103} {
+		s.saw(n)
+	}
+	want("102 may be late", 0)
+	s.saw(102)
+	s.saw(103)
+	want("it was", 0)
+	s.saw(110)
+	want("six more may be late", 0)
+	want("they are lost", 6)
+	want("told once", 0)
+	for n := uint64(111); n < 111+3*serialsKept; n++ {
+		s.saw(n)
+	}
+	want("many in order", 0)
+	want("nothing new", 0)
+}
