@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -122,6 +123,21 @@ func (q *Query) Ints(column string) (vals []int64, ok bool) {
 		return vals, true
 	}
 	return nil, false
+}
+
+// Unbuilt answers ErrNotBuilt where the query asks, by a value other than 0, for
+// what a column of osquery's switches on and this version does not do: no rows
+// would read as "there is nothing".
+func (q *Query) Unbuilt(columns ...string) error {
+	for _, c := range columns {
+		vals, _ := q.Ints(c)
+		for _, v := range vals {
+			if v != 0 {
+				return fmt.Errorf("%w: %s = %d in this version; leave it out of the WHERE clause", ErrNotBuilt, c, v)
+			}
+		}
+	}
+	return nil
 }
 
 // Strings are the texts that the column must equal one of.

@@ -3,6 +3,7 @@ package tables
 import (
 	"errors"
 	"io/fs"
+	"time"
 )
 
 // What a Root refuses to read.
@@ -43,4 +44,13 @@ type Root interface {
 	// Dir is the root's directory on the machine, for what must be handed to
 	// the kernel by path; empty for a root that is not on disk.
 	Dir() string
+}
+
+// BirthTime is when a file was made, as far as a Root and its file system tell;
+// the zero time otherwise.
+func BirthTime(fi fs.FileInfo) time.Time {
+	if b, ok := fi.(interface{ BirthTime() time.Time }); ok {
+		return b.BirthTime()
+	}
+	return time.Time{}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -235,8 +236,24 @@ func (r *dirRoot) stat(op, name string, follow bool) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: op, Path: name, Err: err}
 	}
-	return fi, nil
+	info := &rootInfo{FileInfo: fi}
+	var x unix.Statx_t
+	const cheap = unix.AT_EMPTY_PATH | unix.AT_STATX_DONT_SYNC
+	if unix.Statx(fd, "", cheap, unix.STATX_BTIME, &x) == nil && x.Mask&unix.STATX_BTIME != 0 {
+		info.born = time.Unix(x.Btime.Sec, int64(x.Btime.Nsec))
+	}
+	return info, nil
 }
+
+// rootInfo adds what stat does not tell and statx does.
+type rootInfo struct {
+	fs.FileInfo
+	born time.Time
+}
+
+// BirthTime is when the file was made; the zero time where the file system does
+// not keep it.
+func (i *rootInfo) BirthTime() time.Time { return i.born }
 
 // rootEntry is a folder's entry that is described through the root, not by a
 // name that the machine would resolve.

@@ -19,7 +19,7 @@ type Group struct {
 	SID       tables.Opt[string] `col:"group_sid,index,hidden" doc:"SID on Windows; NULL elsewhere."`
 	Comment   tables.Opt[string] `col:"comment,hidden" doc:"Windows only; NULL elsewhere."`
 	IsHidden  tables.Opt[int32]  `col:"is_hidden,hidden" doc:"macOS only; NULL elsewhere."`
-	PIDWithNS int32              `col:"pid_with_namespace,additional,hidden" doc:"Not used: groups of other namespaces are not read; always 0."`
+	PIDWithNS int32              `col:"pid_with_namespace,additional,hidden" doc:"Other namespaces are not read in this version: anything but 0 is an error."`
 }
 
 // Groups is the table of local groups.
@@ -35,6 +35,10 @@ var Groups = tables.New(tables.Spec[Group]{
 func scanGroups(ctx context.Context, q *tables.Query) iter.Seq2[Group, error] {
 	return func(yield func(Group, error) bool) {
 		if err := q.Host.Needs(tables.Linux); err != nil {
+			yield(Group{}, err)
+			return
+		}
+		if err := q.Unbuilt("pid_with_namespace"); err != nil {
 			yield(Group{}, err)
 			return
 		}

@@ -23,8 +23,8 @@ type User struct {
 	UUID        tables.Opt[string] `col:"uuid,index" doc:"SID on Windows; NULL on Linux."`
 	Type        tables.Opt[string] `col:"type,hidden" doc:"Windows only: roaming, local or special; NULL elsewhere."`
 	IsHidden    tables.Opt[int32]  `col:"is_hidden,hidden" doc:"macOS only; NULL elsewhere."`
-	PIDWithNS   int32              `col:"pid_with_namespace,additional,hidden" doc:"Not used: users of other namespaces are not read; always 0."`
-	Remote      int32              `col:"include_remote,additional,hidden" doc:"Not used: only local accounts are read; always 0."`
+	PIDWithNS   int32              `col:"pid_with_namespace,additional,hidden" doc:"Other namespaces are not read in this version: anything but 0 is an error."`
+	Remote      int32              `col:"include_remote,additional,hidden" doc:"Remote accounts are not read in this version: anything but 0 is an error."`
 }
 
 // Users is the table of local user accounts.
@@ -41,6 +41,10 @@ var Users = tables.New(tables.Spec[User]{
 func scanUsers(ctx context.Context, q *tables.Query) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		if err := q.Host.Needs(tables.Linux); err != nil {
+			yield(User{}, err)
+			return
+		}
+		if err := q.Unbuilt("pid_with_namespace", "include_remote"); err != nil {
 			yield(User{}, err)
 			return
 		}

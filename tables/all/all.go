@@ -8,6 +8,7 @@ import (
 	"github.com/aiedr/edr/tables/account"
 	"github.com/aiedr/edr/tables/event"
 	"github.com/aiedr/edr/tables/evidence"
+	"github.com/aiedr/edr/tables/file"
 	"github.com/aiedr/edr/tables/network"
 	"github.com/aiedr/edr/tables/process"
 	"github.com/aiedr/edr/tables/system"
@@ -21,6 +22,9 @@ func Tables() []*tables.Table {
 		network.Connections,
 		network.ProcessOpenSockets,
 		network.ListeningPorts,
+
+		file.File,
+		file.Hash,
 
 		account.Users,
 		account.Groups,

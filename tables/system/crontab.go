@@ -18,7 +18,7 @@ type CronRow struct {
 	Weekday   string `col:"day_of_week" doc:"Day of the week field."`
 	Command   string `col:"command" doc:"All behind the fields of time: in a system crontab the user stands first."`
 	Path      string `col:"path" doc:"File that has the line."`
-	PIDWithNS int32  `col:"pid_with_namespace,additional,hidden" doc:"Not used: other namespaces are not read; always 0."`
+	PIDWithNS int32  `col:"pid_with_namespace,additional,hidden" doc:"Other namespaces are not read in this version: anything but 0 is an error."`
 }
 
 // Crontab is osquery's table of cron jobs.
@@ -28,6 +28,9 @@ var Crontab = tables.New(tables.Spec[CronRow]{
 	Class:    tables.Inventory, Platforms: tables.Linux,
 	Scan: func(ctx context.Context, q *tables.Query) iter.Seq2[CronRow, error] {
 		if err := q.Host.Needs(tables.Linux); err != nil {
+			return fail[CronRow](err)
+		}
+		if err := q.Unbuilt("pid_with_namespace"); err != nil {
 			return fail[CronRow](err)
 		}
 		return func(yield func(CronRow, error) bool) {

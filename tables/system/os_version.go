@@ -27,8 +27,8 @@ type OS struct {
 	Extra        tables.Opt[string] `col:"extra,hidden" doc:"macOS only; NULL elsewhere."`
 	InstallDate  tables.Opt[int64]  `col:"install_date,hidden" doc:"Windows only; NULL elsewhere."`
 	Revision     tables.Opt[int32]  `col:"revision,hidden" doc:"Windows only; NULL elsewhere."`
-	PIDWithNS    int32              `col:"pid_with_namespace,additional,hidden" doc:"Not used: other namespaces are not read; always 0."`
-	MountNS      tables.Opt[string] `col:"mount_namespace_id,hidden" doc:"Not used: other namespaces are not read; always NULL."`
+	PIDWithNS    int32              `col:"pid_with_namespace,additional,hidden" doc:"Other namespaces are not read in this version: anything but 0 is an error."`
+	MountNS      tables.Opt[string] `col:"mount_namespace_id,hidden" doc:"Always NULL: other namespaces are not read in this version."`
 }
 
 // OSVersion is the table of the operating system's name and version.
@@ -38,6 +38,9 @@ var OSVersion = tables.New(tables.Spec[OS]{
 	Class:    tables.Inventory, Platforms: tables.Linux,
 	Scan: func(ctx context.Context, q *tables.Query) iter.Seq2[OS, error] {
 		if err := q.Host.Needs(tables.Linux); err != nil {
+			return fail[OS](err)
+		}
+		if err := q.Unbuilt("pid_with_namespace"); err != nil {
 			return fail[OS](err)
 		}
 		o, err := readOS(q)
