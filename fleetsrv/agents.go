@@ -29,7 +29,11 @@ func (s *Server) mountAgents(r *gin.Engine) {
 		return s.seal.HandleKeys(ctx, body)
 	})
 	handle(seal.PathEnrol, func(c *gin.Context, ctx context.Context, body []byte) seal.Reply {
-		return s.seal.HandleEnrol(ctx, body, c.RemoteIP())
+		reply := s.seal.HandleEnrol(ctx, body, c.RemoteIP())
+		if reply.Host.State == seal.HostAdmitted {
+			s.see(c, reply)
+		}
+		return reply
 	})
 	handle(seal.PathOpen, func(c *gin.Context, ctx context.Context, body []byte) seal.Reply {
 		reply := s.seal.HandleOpen(ctx, body, c.RemoteIP())
