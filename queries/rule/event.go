@@ -29,6 +29,7 @@ type Event struct {
 	ready bool
 	raw   [fieldCount]string
 	low   [fieldCount]string
+	wide  uint64 // a bit for each field with characters beyond ASCII
 	// Both spellings of each ancestor's name and path.
 	ancestors, lowAncestors []string
 	data, lowData           map[string]string
@@ -110,6 +111,9 @@ func (e *Event) Prepare() {
 		}
 		e.raw[id] = f.text(e)
 		e.low[id] = strings.ToLower(e.raw[id])
+		if !ascii(e.raw[id]) {
+			e.wide |= 1 << id
+		}
 	}
 	for i := range e.Ancestors {
 		for _, s := range [2]string{e.Ancestors[i].Name, e.Ancestors[i].Path} {

@@ -177,6 +177,8 @@ type accessor struct {
 	raw  func(subject any) (string, bool)
 	low  func(subject any) (string, bool)
 	list func(subject any, low bool) []string
+	// wide says that the field has characters beyond ASCII.
+	wide func(subject any) bool
 	// dynamic fields take their kind from the value at hand.
 	dynamic, ordered bool
 }
@@ -234,6 +236,7 @@ func (s eventSource) resolve(name string) (accessor, error) {
 		default:
 			a.raw = func(e any) (string, bool) { return e.(*Event).raw[id], true }
 			a.low = func(e any) (string, bool) { return e.(*Event).low[id], true }
+			a.wide = func(e any) bool { return e.(*Event).wide&(1<<id) != 0 }
 		}
 		return a, nil
 	}

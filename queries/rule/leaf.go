@@ -71,9 +71,9 @@ func matchLeaf(c Compare, a accessor) (func(any) bool, *SyntaxError) {
 		}
 		patterns[i] = p
 	}
-	test := func(raw, low string) bool {
+	test := func(raw, low string, plain bool) bool {
 		for i := range patterns {
-			if patterns[i].match(raw, low) {
+			if patterns[i].match(raw, low, plain) {
 				return true
 			}
 		}
@@ -83,21 +83,22 @@ func matchLeaf(c Compare, a accessor) (func(any) bool, *SyntaxError) {
 		return func(s any) bool {
 			raw, low := list(s, false), list(s, true)
 			for i := range raw {
-				if test(raw[i], low[i]) {
+				if test(raw[i], low[i], ascii(raw[i])) {
 					return true
 				}
 			}
 			return false
 		}, nil
 	}
-	raw, low := a.raw, a.low
+	raw, low, wide := a.raw, a.low, a.wide
 	return func(s any) bool {
 		r, ok := raw(s)
 		if !ok {
 			return false
 		}
 		l, _ := low(s)
-		return test(r, l)
+		plain := wide == nil && ascii(r) || wide != nil && !wide(s)
+		return test(r, l, plain)
 	}, nil
 }
 

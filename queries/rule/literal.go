@@ -3,22 +3,23 @@ package rule
 import (
 	"regexp"
 	resyntax "regexp/syntax"
+	"slices"
 	"strings"
 )
 
-// pattern is a regular expression with texts of which a match must have one,
-// so that most events are passed over without running it.
+// pattern is a regular expression with texts that a match must have, so that
+// most events are passed over without running it.
 type pattern struct {
 	re *regexp.Regexp
-	// needs are lower-case; empty where nothing is known.
-	needs []string
+	// needs are lower-case: of each group, a match has at least one text.
+	needs [][]string
 }
 
-// minLiteral is the least length of a text worth looking for, maxLiterals how
-// many are still cheaper than the expression.
+// maxLiterals is how many texts of a group, and maxGroups how many groups,
+// are still cheaper than the expression.
 const (
-	minLiteral  = 2
 	maxLiterals = 24
+	maxGroups   = 4
 )
 
 func compilePattern(text string) (pattern, error) {
@@ -33,22 +34,26 @@ func compilePattern(text string) (pattern, error) {
 	return p, nil
 }
 
-// match looks at the text as it is and lower-cased. Beyond ASCII, case has
-// more sides than two, and the expression alone decides.
-func (p *pattern) match(raw, low string) bool {
-	if len(p.needs) > 0 && ascii(low) {
-		found := false
-		for _, n := range p.needs {
-			if strings.Contains(low, n) {
-				found = true
-				break
+// match looks at the text as it is and lower-cased. Beyond ASCII, where plain
+// is false, case has more sides than two, and the expression alone decides.
+func (p *pattern) match(raw, low string, plain bool) bool {
+	if plain {
+		for _, group := range p.needs {
+			if !containsAny(low, group) {
+				return false
 			}
-		}
-		if !found {
-			return false
 		}
 	}
 	return p.re.MatchString(raw)
+}
+
+func containsAny(s string, texts []string) bool {
+	for _, t := range texts {
+		if strings.Contains(s, t) {
+			return true
+		}
+	}
+	return false
 }
 
 func ascii(s string) bool {
@@ -60,15 +65,15 @@ func ascii(s string) bool {
 	return true
 }
 
-// required finds texts of which every match has at least one; nil if none is known.
-func required(re *resyntax.Regexp) []string {
+// required finds groups of texts: every match has one of each group.
+func required(re *resyntax.Regexp) [][]string {
 	switch re.Op {
 	case resyntax.OpLiteral:
 		s := strings.ToLower(string(re.Rune))
-		if len(s) < minLiteral || !ascii(s) {
+		if !ascii(s) || (len(s) == 1 && !strings.ContainsAny(s, "|/\\:;`$<>&=+")) {
 			return nil
 		}
-		return []string{s}
+		return [][]string{{s}}
 	case resyntax.OpCapture, resyntax.OpPlus:
 		return required(re.Sub[0])
 	case resyntax.OpRepeat:
@@ -76,40 +81,38 @@ func required(re *resyntax.Regexp) []string {
 			return required(re.Sub[0])
 		}
 	case resyntax.OpConcat:
-		var best []string
+		var all [][]string
 		for _, sub := range re.Sub {
-			if r := required(sub); better(r, best) {
-				best = r
+			for _, group := range required(sub) {
+				if !slices.ContainsFunc(all, func(g []string) bool { return slices.Equal(g, group) }) {
+					all = append(all, group)
+				}
 			}
 		}
-		return best
+		slices.SortStableFunc(all, func(a, b []string) int { return worth(b) - worth(a) })
+		return all[:min(len(all), maxGroups)]
 	case resyntax.OpAlternate:
 		var all []string
 		for _, sub := range re.Sub {
 			r := required(sub)
-			if r == nil || len(all)+len(r) > maxLiterals {
+			if len(r) == 0 {
 				return nil
 			}
-			all = append(all, r...)
+			best := slices.MaxFunc(r, func(a, b []string) int { return worth(a) - worth(b) })
+			if all = append(all, best...); len(all) > maxLiterals {
+				return nil
+			}
 		}
-		return all
+		return [][]string{all}
 	}
 	return nil
 }
 
-// better prefers the set whose shortest text is longest, then the smaller one.
-func better(a, b []string) bool {
-	if a == nil || b == nil {
-		return a != nil
-	}
-	x, y := shortest(a), shortest(b)
-	return x > y || (x == y && len(a) < len(b))
-}
-
-func shortest(s []string) int {
-	n := len(s[0])
-	for _, v := range s {
+// worth prefers the group whose shortest text is longest, then the smaller one.
+func worth(group []string) int {
+	n := len(group[0])
+	for _, v := range group {
 		n = min(n, len(v))
 	}
-	return n
+	return n*100 - len(group)
 }
