@@ -23,6 +23,7 @@ func benchmarks() []benchmark {
 		{"files", Files},
 		{"processes", Processes},
 		{"rules", Rules},
+		{"rest", Rest},
 	}
 }
 
