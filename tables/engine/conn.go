@@ -34,6 +34,7 @@ type conn struct {
 	info Info
 
 	scans []*scan
+	cache cache
 	// err is what a callback failed with: SQLite only carries a code.
 	err    error
 	report report

@@ -70,3 +70,7 @@ func (e *LimitError) Is(target error) bool {
 func timeLimit(d time.Duration) *LimitError {
 	return &LimitError{Limit: "time", Value: d.String()}
 }
+
+func memoryLimit(bytes int64) *LimitError {
+	return &LimitError{Limit: "memory", Value: fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))}
+}

@@ -68,11 +68,19 @@ type Stats struct {
 }
 
 // Check compiles a statement and authorizes it without running it.
-func (e *Engine) Check(ctx context.Context, sql string, classes []tables.Class) (Info, error) {
+func (e *Engine) Check(ctx context.Context, sql string, classes []tables.Class) (info Info, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeoutCause(ctx, e.opts.Deadline, timeLimit(e.opts.Deadline))
 	defer cancel()
+	C.edr_mem_begin(C.int64_t(e.opts.MaxHeap))
+	defer func() {
+		var peak C.int64_t
+		var over C.int
+		if C.edr_mem_end(&peak, &over); over != 0 && err != nil {
+			err = memoryLimit(e.opts.MaxHeap)
+		}
+	}()
 	c, err := e.open(ctx, &tables.Host{}, "", sql, classes)
 	if err != nil {
 		return Info{}, err
@@ -165,7 +173,7 @@ func (e *Engine) run(r *Rows, host *tables.Host, req Request, prepared chan<- er
 	var over C.int
 	C.edr_mem_end(&peak, &over)
 	if over != 0 && (err != nil || end.err != nil) {
-		limit := &LimitError{Limit: "memory", Value: fmt.Sprintf("%.1f MiB", float64(req.MaxHeap)/(1<<20))}
+		limit := memoryLimit(req.MaxHeap)
 		if err != nil {
 			err = limit
 		} else {

@@ -31,7 +31,7 @@ type scan struct {
 	t      *table
 	q      *tables.Query
 	ctx    context.Context
-	cancel context.CancelFunc
+	cancel context.CancelFunc // nil of an inline scan
 
 	ready  []tables.Batch // of an inline scan
 	filled chan tables.Batch
@@ -42,7 +42,10 @@ type scan struct {
 
 	cur  tables.Batch
 	pins runtime.Pinner
-	left bool // the goroutine did not end and was left behind
+
+	key     string // of the cache
+	keeping bool   // batches are kept for the next scan that asks the same
+	kept    keep
 }
 
 func (c *conn) query(t *table, cols []int, cons []tables.Constraint) *tables.Query {
@@ -53,15 +56,24 @@ func (c *conn) query(t *table, cols []int, cons []tables.Constraint) *tables.Que
 // run on the spot; everything else, and what turns out to be long, streams
 // from a goroutine of its own in a few batches that are used in turn.
 func (c *conn) start(t *table, cols []int, cons []tables.Constraint, point bool) *scan {
-	s := &scan{t: t}
-	s.ctx, s.cancel = context.WithCancel(c.ctx)
-	if point && !t.evented {
+	s := &scan{t: t, ctx: c.ctx, key: cacheKey(t, cols, cons)}
+	if k, ok := c.cache.get(s.key); ok {
+		s.q = c.query(t, cols, cons)
+		s.ready = k.batches
+		return s
+	}
+	if point && !t.evented && !c.cache.asked[s.key] { // else it has proved to be long
 		s.q = c.query(t, cols, cons)
 		if s.inline() {
+			if s.err == nil {
+				c.cache.put(s.key, keepOf(s.ready))
+			}
 			return s
 		}
 		s.ready = nil
 	}
+	s.keeping = c.cache.again(s.key)
+	s.ctx, s.cancel = context.WithCancel(c.ctx)
 	s.q = c.query(t, cols, cons)
 	s.filled = make(chan tables.Batch, handoff)
 	s.spare = make(chan tables.Batch, handoff+2)
@@ -144,7 +156,9 @@ func (s *scan) next(ctx context.Context) (b tables.Batch, ok bool, err error) {
 // advance puts the next batch before a cursor.
 func (c *conn) advance(s *scan, cur *C.edr_cursor) error {
 	s.pins.Unpin()
-	if s.spare != nil && s.cur.Cells != nil {
+	if s.keeping && s.cur.Rows > 0 && !s.kept.add(s.cur) {
+		s.keeping, s.kept = false, keep{}
+	} else if !s.keeping && s.spare != nil && s.cur.Cells != nil {
 		select {
 		case s.spare <- s.cur:
 		default:
@@ -153,6 +167,9 @@ func (c *conn) advance(s *scan, cur *C.edr_cursor) error {
 	s.cur = tables.Batch{}
 	for {
 		b, ok, err := s.next(c.ctx)
+		if s.keeping && err == nil && !ok {
+			c.cache.put(s.key, s.kept)
+		}
 		if err != nil || !ok {
 			cur.eof, cur.row, cur.rows = 1, 0, 0
 			return err
@@ -185,8 +202,12 @@ func (c *conn) endScan(id int) {
 	}
 	c.scans[id] = nil
 	s.pins.Unpin()
+	if s.done == nil {
+		c.report.take(s)
+		return
+	}
 	s.cancel()
-	if s.done != nil && !s.wait() {
+	if !s.wait() {
 		c.e.stuck.Add(1)
 		c.report.warn(Warning{Table: s.t.name, Err: errors.New("the scan hangs and was left behind: what it had to report is lost")})
 		go func() {
