@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -101,9 +103,10 @@ type halfMove struct {
 func (f *fanotify) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
 	w := &watcher{
 		o: f.o, out: out, self: int32(os.Getpid()), done: make(chan struct{}), quit: make(chan struct{}),
-		folders: newFolders(), snapshot: newSnapshot(f.o.MaxFiles), procs: map[int32]ProcInfo{},
+		snapshot: newSnapshot(f.o.MaxFiles), procs: map[int32]ProcInfo{},
 		pending: map[int64]halfMove{}, unmarked: map[string]string{}, buf: make([]byte, 256<<10), mountinfo: -1,
 	}
+	w.folders = newFolders(w.snapshot)
 	if err := w.open(); err != nil {
 		return nil, err
 	}
@@ -249,7 +252,8 @@ func (w *watcher) index(fill bool) {
 	clear(w.folders.known)
 	w.folders.forgetUnwatched()
 	for _, root := range w.roots.dirs {
-		w.indexTree(root, fill)
+		w.snapshot.addTop(root)
+		w.indexTree(root, fill, math.MaxInt)
 	}
 	for file := range w.roots.files {
 		if info, err := os.Lstat(file); err == nil && fill {
@@ -258,10 +262,15 @@ func (w *watcher) index(fill bool) {
 	}
 }
 
-func (w *watcher) indexTree(root string, fill bool) {
+// indexTree does so for one tree, up to limit files and folders in it. Those
+// beyond are learned when something happens there.
+func (w *watcher) indexTree(root string, fill bool, limit int) {
 	fsids := map[uint64]string{}
 	one := roots{dirs: []string{root}, exclude: w.roots.exclude}
 	walk(&one, func(path string, info os.FileInfo) error {
+		if limit--; limit < 0 {
+			return fs.SkipAll
+		}
 		if fill {
 			w.snapshot.put(path, seenOf(info))
 		}
@@ -279,7 +288,7 @@ func (w *watcher) indexTree(root string, fill bool) {
 			fsids[dev] = fsid
 		}
 		if key, err := keyOf(fsid, path); err == nil {
-			w.folders.put(key, path, w.roots.of(path))
+			w.folders.put(key, path)
 		}
 		return nil
 	})
@@ -374,7 +383,7 @@ func (w *watcher) publishStatus() {
 	}
 	w.mu.Lock()
 	w.stat.notes, w.stat.missing = notes, w.roots.missing
-	w.stat.folders, w.stat.files, w.stat.full = len(w.folders.known), len(w.snapshot.files), w.snapshot.full
+	w.stat.folders, w.stat.files, w.stat.full = len(w.folders.known), w.snapshot.count, w.snapshot.full
 	w.stat.gone = w.folders.gone
 	w.mu.Unlock()
 }
@@ -385,18 +394,4 @@ func (w *watcher) newFile(path, action string) *event.File {
 	e.Source = "fanotify"
 	e.At(time.Now())
 	return e
-}
-
-func join(dir *folder, name []byte) string {
-	if string(name) == "." || len(name) == 0 {
-		return dir.path
-	}
-	return dir.path + sep(dir.path) + string(name)
-}
-
-func sep(dir string) string {
-	if dir == "/" {
-		return ""
-	}
-	return "/"
 }

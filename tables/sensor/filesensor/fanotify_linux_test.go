@@ -217,7 +217,8 @@ func TestFanotifyRescansAfterOverflow(t *testing.T) {
 		}
 	}
 	out := &sink{}
-	w := &watcher{o: Options{Dirs: []string{root}}.withDefaults(), out: out, folders: newFolders(), snapshot: newSnapshot(100), fd: -1}
+	w := &watcher{o: Options{Dirs: []string{root}}.withDefaults(), out: out, snapshot: newSnapshot(100), fd: -1}
+	w.folders = newFolders(w.snapshot)
 	w.roots = resolveRoots(w.o.Dirs, nil)
 	w.snapshot.fill(&w.roots)
 	os.WriteFile(root+"/changed", []byte("changed more"), 0o600)

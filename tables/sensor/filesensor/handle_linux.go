@@ -41,20 +41,20 @@ func (w *watcher) handle(n *notice) {
 	if dir == nil {
 		return
 	}
-	if dir.watch == watchNothing {
-		w.leftOut()
-		return
-	}
-	path := join(dir, n.at.name)
+	path := dir.join(n.at.name)
 	isFolder := n.mask&unix.FAN_ONDIR != 0
 	if isFolder && n.mask&(unix.FAN_CREATE|unix.FAN_MOVED_TO) != 0 && w.roots.leadsTo(path) {
 		w.refresh = true
 	}
-	if dir.watch != watchAll && !w.roots.has(path) || w.roots.excluded(path) {
+	if !w.roots.has(path) {
+		return
+	}
+	if w.roots.excluded(path) {
+		w.leftOut()
 		return
 	}
 	if isFolder && n.target != nil && n.mask&unix.FAN_CREATE != 0 {
-		w.folders.put(n.target, path, w.roots.of(path))
+		w.folders.put(n.target, path)
 	}
 	if isFolder && n.target != nil && n.mask&unix.FAN_DELETE != 0 {
 		w.folders.remove(n.target)
@@ -125,8 +125,8 @@ func (w *watcher) rename(n *notice, alive bool) {
 		if dir == nil {
 			return "", false
 		}
-		path = join(dir, p.name)
-		return path, (dir.watch == watchAll || w.roots.has(path)) && !w.roots.excluded(path)
+		path = dir.join(p.name)
+		return path, w.roots.has(path) && !w.roots.excluded(path)
 	}
 	from, fromWatched := half(n.at)
 	to, toWatched := half(n.to)
@@ -155,26 +155,26 @@ func (w *watcher) rename(n *notice, alive bool) {
 	}
 	switch {
 	case fromWatched && toWatched:
-		w.folders.renameTree(from, to, &w.roots)
-		w.folders.forgetUnwatched()
 		w.snapshot.moveTree(from, to)
 	case toWatched:
 		w.folderCame("", to)
 	default:
-		w.folders.renameTree(from, "\x00", &w.roots) // nowhere that is watched
 		w.snapshot.removeTree(from)
 		w.refresh = w.refresh || w.roots.has(from)
 	}
 }
 
+// maxMovedIn bounds the work that moving a folder here can cause.
+const maxMovedIn = 2000
+
 // folderCame learns a folder that was moved to where it is watched.
 func (w *watcher) folderCame(from, to string) {
 	w.folders.forgetUnwatched()
 	if from != "" {
-		w.folders.renameTree(from, to, &w.roots)
 		w.snapshot.moveTree(from, to)
+		return
 	}
-	w.indexTree(to, true)
+	w.indexTree(to, true, maxMovedIn)
 }
 
 func (w *watcher) leftOut() {

@@ -21,25 +21,17 @@ type mount struct {
 	fd int // of a folder in it, opened for reading: O_PATH will not do for handles
 }
 
-// folder is a folder that is watched, whole or for some names in it.
-type folder struct {
-	path  string
-	watch watch // watchNothing: excluded
-}
-
 // maxUnwatched bounds the memory of folders that are not watched; there are
 // two such generations.
 const maxUnwatched = 8192
-
-// maxFolders bounds the folders known by handle; others are looked up each time.
-const maxFolders = 200_000
 
 // folders finds a folder by the handle that the kernel reports. Watched ones
 // are all known beforehand, by walking and by the events that make new ones,
 // so that the events of one that is gone by now can still be placed.
 type folders struct {
 	systems map[string]*filesystem // by fsid
-	known   map[string]*folder     // by key; only watched ones
+	tree    *snapshot
+	known   map[string]*node // by key; only watched ones, and each in tree
 	// Two generations of folders that are not watched, so that a busy machine
 	// does not have each of its events looked up.
 	unwatched, before map[string]struct{}
@@ -47,9 +39,15 @@ type folders struct {
 	gone              uint64   // events in folders that could not be found any more
 }
 
-func newFolders() *folders {
-	return &folders{systems: map[string]*filesystem{}, known: map[string]*folder{},
+func newFolders(tree *snapshot) *folders {
+	f := &folders{systems: map[string]*filesystem{}, tree: tree, known: map[string]*node{},
 		unwatched: map[string]struct{}{}, before: map[string]struct{}{}}
+	tree.forget = func(n *node) {
+		if n.key != "" && f.known[n.key] == n {
+			delete(f.known, n.key)
+		}
+	}
+	return f
 }
 
 func (f *folders) close() {
@@ -73,14 +71,26 @@ func (f *folders) noteUnwatched(key []byte) {
 	f.unwatched[string(key)] = struct{}{}
 }
 
-func (f *folders) put(key []byte, path string, w watch) {
-	if len(f.known) < maxFolders {
-		f.known[string(key)] = &folder{path, w}
+// put learns a folder's handle. Another folder may have had the path before,
+// and events in that one may still come: it keeps its own node.
+func (f *folders) put(key []byte, path string) *node {
+	n := f.tree.node(path, true)
+	if n == nil {
+		return nil
 	}
+	if n.key != "" && n.key != string(key) && n.parent != nil {
+		old := n
+		if n = f.tree.child(old.parent, old.name); n == nil {
+			return nil
+		}
+	}
+	n.key = string(key)
+	f.known[n.key] = n
+	return n
 }
 
 // find is the watched folder of a key, or nil.
-func (f *folders) find(key []byte, r *roots) *folder {
+func (f *folders) find(key []byte, r *roots) *node {
 	if d, ok := f.known[string(key)]; ok {
 		return d
 	}
@@ -97,19 +107,14 @@ func (f *folders) find(key []byte, r *roots) *folder {
 		f.noteUnwatched(key) // a handle never comes back to life
 		return nil
 	}
-	w := r.of(path)
-	if w == watchNothing {
+	if r.of(path) == watchNothing {
 		f.noteUnwatched(key)
 		return nil
 	}
-	if r.excluded(path) {
-		w = watchNothing // known, so that what is left out is counted
+	if n := f.put(key, path); n != nil {
+		return n
 	}
-	d := &folder{path, w}
-	if len(f.known) < maxFolders {
-		f.known[string(key)] = d
-	}
-	return d
+	return &node{name: path} // no room to remember it
 }
 
 // resolve asks the kernel for a folder's path: by that mount of its file
@@ -197,25 +202,12 @@ func (f *folders) remove(key []byte) {
 // bury forgets the removed folders; to be called when no event waits.
 func (f *folders) bury() {
 	for _, key := range f.dying {
-		delete(f.known, key)
+		if n := f.known[key]; n != nil {
+			delete(f.known, key)
+			f.tree.detach(n)
+		}
 	}
 	f.dying = f.dying[:0]
-}
-
-// renameTree gives all folders below a moved one their new paths. Folders that
-// are no longer watched there are forgotten.
-func (f *folders) renameTree(from, to string, r *roots) {
-	for key, d := range f.known {
-		if !below(d.path, from) {
-			continue
-		}
-		path := to + d.path[len(from):]
-		if w := r.of(path); w == watchNothing || r.excluded(path) {
-			delete(f.known, key)
-		} else {
-			f.known[key] = &folder{path, w}
-		}
-	}
 }
 
 // addSystem opens a folder's file system for resolving handles. It returns

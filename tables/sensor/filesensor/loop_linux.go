@@ -159,7 +159,7 @@ func (w *watcher) resolveAgain() {
 func (w *watcher) appeared(dir string) {
 	one := roots{dirs: []string{dir}, exclude: w.roots.exclude}
 	walk(&one, func(path string, info os.FileInfo) error {
-		if _, known := w.snapshot.files[path]; !known && path != dir {
+		if _, known := w.snapshot.get(path); !known && path != dir {
 			e := w.newFile(path, event.FileCreated)
 			e.Source = "rescan"
 			describeInfo(e, info)

@@ -44,6 +44,9 @@ func (n *notify) Start(ctx context.Context, out sensor.Publisher) (sensor.Runnin
 		events: make(chan fsnotify.Event, 32768), name: n.Name(),
 	}
 	w.roots0 = w.roots
+	for _, d := range w.roots.dirs {
+		w.snapshot.addTop(d)
+	}
 	w.addTree(&w.roots, false)
 	if w.watched == 0 && len(w.roots.missing) == 0 {
 		fw.Close()
@@ -89,7 +92,7 @@ func (w *notifyWatcher) refusal() string {
 // there is published as created: it came before its folder was watched.
 func (w *notifyWatcher) addTree(r *roots, told bool) {
 	walk(r, func(path string, info fs.FileInfo) error {
-		_, known := w.snapshot.files[path]
+		_, known := w.snapshot.get(path)
 		if info.IsDir() || r.files[path] {
 			if err := w.fw.Add(path); err != nil {
 				w.refuse(path, err)
@@ -220,7 +223,7 @@ func (w *notifyWatcher) handle(ev fsnotify.Event) {
 			w.publish(path, event.FileUpdated, nil, "")
 		}
 		// A watched folder tells of its own end as its parent does: once is enough.
-		if _, known := w.snapshot.files[path]; known || !w.snapshot.full {
+		if _, known := w.snapshot.get(path); known || !w.snapshot.full {
 			if known {
 				w.publish(path, action, nil, "")
 			}
@@ -238,7 +241,7 @@ func (w *notifyWatcher) changed(path, action string) fs.FileInfo {
 		return nil
 	}
 	if action == event.FileCreated {
-		if _, known := w.snapshot.files[path]; known && info.IsDir() {
+		if _, known := w.snapshot.get(path); known && info.IsDir() {
 			return nil // found already when its parent began to be watched
 		}
 	}

@@ -96,8 +96,8 @@ func TestSnapshotIsBounded(t *testing.T) {
 	s := newSnapshot(5)
 	r := resolveRoots([]string{dir}, nil)
 	s.fill(&r)
-	if len(s.files) != 5 || !s.full {
-		t.Errorf("%d files, full %v", len(s.files), s.full)
+	if s.count != 5 || !s.full {
+		t.Errorf("%d files, full %v", s.count, s.full)
 	}
 	s.compare(&r, func(c change) { t.Errorf("told %+v of what did not fit", c) })
 }
