@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aiedr/edr/response"
+	"github.com/aiedr/edr/scheduler/governor"
 	"github.com/aiedr/edr/scheduler/outbox"
 	"github.com/aiedr/edr/tables"
 	"github.com/aiedr/edr/tables/all"
@@ -34,7 +35,7 @@ type Agent struct {
 	events   *eventlog.Log
 	host     *tables.Host
 	engine   *engine.Engine
-	governor limiter
+	governor *governor.Governor
 	sensors  *sensor.Manager
 	box      *outbox.Outbox
 	client   *seal.HTTPClient // nil without a server
@@ -74,7 +75,7 @@ func (a *Agent) open(out io.Writer) error {
 		return err
 	}
 	a.closing(lock.Close)
-	if a.governor, err = newLimiter(s.CPULimit); err != nil {
+	if a.governor, err = governor.New(s.CPULimit); err != nil {
 		return err
 	}
 	if err := a.openReports(out); err != nil {
@@ -184,7 +185,7 @@ func (a *Agent) openSensors() error {
 		convert: &converter{tree: tree, users: newUserNames(a.now), boot: boot},
 		fields:  newFieldList(), policy: a.policy, actions: response.NewSet(response.All()...),
 		report: a.report, tell: a.problems.tell, log: a.log, now: a.now, bootID: id,
-		pace: a.governor.Pace, fold: newFolder(), slots: make(chan struct{}, maxActing),
+		pace: paceRules(a.governor), fold: newFolder(), slots: make(chan struct{}, maxActing),
 	}
 	a.stream = &stream{d: a.detector, log: a.events, path: filepath.Join(a.settings.Data, "rules.json")}
 	return nil
@@ -234,6 +235,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			failed <- err
 		}
 	})
+	wg.Go(func() { a.governor.Run(ctx) })
 	wg.Go(func() { a.packs.run(ctx) })
 	wg.Go(func() { a.health.run(ctx) })
 	if a.client != nil {

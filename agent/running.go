@@ -32,7 +32,7 @@ func (a *Agent) matchRunning(ctx context.Context) {
 	var ev rule.Event
 	for _, r := range res.Rows {
 		a.detector.one(ctx, &ev, a.execOf(r))
-		if a.governor.Pace(ctx) != nil {
+		if a.detector.pace(ctx) != nil {
 			return
 		}
 	}
