@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -90,7 +91,7 @@ func (c *collection) fill(ctx context.Context, unixToo bool) error {
 		}
 	}
 	if c.denied > 0 {
-		c.q.Warn(fmt.Errorf("the sockets of %d processes could not be told: their rows lack the process: %w (run as root to read all)", c.denied, c.why))
+		c.q.Warn(fmt.Errorf("the sockets of %d processes could not be told: their rows lack the process: %w (%s)", c.denied, c.why, advice()))
 	}
 	for ns, pid := range c.ns {
 		if err := ctx.Err(); err != nil {
@@ -102,6 +103,14 @@ func (c *collection) fill(ctx context.Context, unixToo bool) error {
 		}
 	}
 	return nil
+}
+
+// advice says what would let more be read.
+func advice() string {
+	if os.Geteuid() == 0 {
+		return "the system keeps them from root, too: a security module or a missing capability"
+	}
+	return "run as root to read all"
 }
 
 // process notes the sockets and the network namespace of a process.

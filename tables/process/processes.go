@@ -8,7 +8,7 @@ import (
 type Process struct {
 	PID       int64             `col:"pid,index,optimized" doc:"Process ID."`
 	Name      string            `col:"name" doc:"Short name of the process (comm), at most 15 bytes; /proc/PID/stat."`
-	Path      string            `col:"path" doc:"Path of the executed file, also after it was deleted; empty for kernel threads and zombies; /proc/PID/exe."`
+	Path      string            `col:"path" doc:"Path of the executed file, also after it was deleted; empty for kernel threads and for what has ended or is about to; /proc/PID/exe."`
 	Cmdline   string            `col:"cmdline" doc:"Command line arguments, joined by spaces; /proc/PID/cmdline."`
 	State     string            `col:"state" doc:"State of the process: R, S, D, T, t, Z, X or I; /proc/PID/stat."`
 	Cwd       string            `col:"cwd" doc:"Working directory; /proc/PID/cwd."`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -178,7 +179,7 @@ func (s *snapshot) read(pid int64, row *Process) error {
 			row.Username = tables.Some(name)
 		}
 	}
-	mem := !st.Kernel() && !st.Zombie()
+	mem := !st.Kernel() && !st.Zombie() && !st.Exiting()
 	if s.want.exe && mem {
 		if err := s.exe(&p, row); err != nil {
 			return err
@@ -227,7 +228,7 @@ func (s *snapshot) read(pid int64, row *Process) error {
 		if err := p.Stat(&st); err != nil {
 			return err
 		}
-		if st.Zombie() {
+		if st.Zombie() || st.Exiting() {
 			return procfs.ErrGone
 		}
 	}
@@ -281,8 +282,16 @@ func (s *snapshot) deny(what string, err error) error {
 // report says what could not be read: once for each source, not each process.
 func (s *snapshot) report() {
 	for what, n := range s.denied {
-		s.q.Warn(fmt.Errorf("/proc/PID/%s of %d processes could not be read: %w (run as root to read all)", what, n, s.why[what]))
+		s.q.Warn(fmt.Errorf("/proc/PID/%s of %d processes could not be read: %w (%s)", what, n, s.why[what], advice()))
 	}
+}
+
+// advice says what would let more be read.
+func advice() string {
+	if os.Geteuid() == 0 {
+		return "the system keeps them from root, too: a security module or a missing capability"
+	}
+	return "run as root to read all"
 }
 
 // parent fills in what is wanted of the parent, and keeps what was read of the
@@ -320,7 +329,7 @@ func (s *snapshot) readParent(pid int64) *parent {
 		return nil
 	}
 	k := &parent{name: st.Comm}
-	if st.Kernel() || st.Zombie() {
+	if st.Kernel() || st.Zombie() || st.Exiting() {
 		return k
 	}
 	if s.want.parentPath {

@@ -27,6 +27,10 @@ func TestParseStat(t *testing.T) {
 	if err := ParseStat([]byte(kernel), &s, nil); err != nil || !s.Kernel() {
 		t.Errorf("a kernel thread is not seen: %v", err)
 	}
+	ending := strings.Replace(statLine, "4194304", "4194308", 1)
+	if err := ParseStat([]byte(ending), &s, nil); err != nil || !s.Exiting() || s.Kernel() {
+		t.Errorf("an ending process is not seen: %v", err)
+	}
 	for _, bad := range []string{"", "42", "42 (x", "x (y) S 1", "42 (x) SS 1", "42 (x) S 1 2 3", ") 42 (", strings.Replace(statLine, "250", "2x0", 1)} {
 		if ParseStat([]byte(bad), &s, nil) == nil {
 			t.Errorf("%q was taken for a stat", bad)
@@ -37,6 +41,9 @@ func TestParseStat(t *testing.T) {
 func TestStartNS(t *testing.T) {
 	if got := StartNS(250, 100); got != 2_500_000_000 {
 		t.Errorf("250 ticks = %d ns", got)
+	}
+	if got := FloorTick(2_509_999_999, 100); got != 2_500_000_000 {
+		t.Errorf("the tick of 2.509999999 s is %d ns", got)
 	}
 	// Ten years of uptime at the finest tick: no overflow.
 	if got := StartNS(315_360_000*1000+1, 1000); got != 315_360_000_001_000_000 {

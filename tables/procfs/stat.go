@@ -24,12 +24,19 @@ type Stat struct {
 	RSS     int64  // field 24, pages; less exact than VmRSS
 }
 
-// pfKthread is PF_KTHREAD of the kernel's sched.h.
-const pfKthread = 0x00200000
+// Bits of Flags, as the kernel's sched.h has them.
+const (
+	pfExiting = 0x00000004
+	pfKthread = 0x00200000
+)
 
 // Kernel says that the process is a thread of the kernel: it has no executable,
 // no command line and no memory of its own.
 func (s *Stat) Kernel() bool { return s.Flags&pfKthread != 0 }
+
+// Exiting says that the process is ending: its memory and files are gone, or
+// will be at any moment.
+func (s *Stat) Exiting() bool { return s.Flags&pfExiting != 0 }
 
 // Zombie says that the process has ended and only waits for its parent.
 func (s *Stat) Zombie() bool { return s.State == 'Z' || s.State == 'X' }
@@ -103,4 +110,14 @@ func StartNS(ticks, perSecond uint64) int64 {
 		perSecond = 100
 	}
 	return int64(ticks/perSecond*1e9 + ticks%perSecond*(1e9/perSecond))
+}
+
+// FloorTick rounds nanoseconds since boot, as the kernel's events have them,
+// down to the tick, so that they compare with StartNS.
+func FloorTick(ns int64, perSecond uint64) int64 {
+	if perSecond == 0 {
+		perSecond = 100
+	}
+	tick := int64(1e9 / perSecond)
+	return ns - ns%tick
 }

@@ -45,7 +45,7 @@ func clock(now time.Time) Clock {
 		Weekday: utc.Weekday().String(), Year: int32(utc.Year()), Month: int32(utc.Month()),
 		Day: int32(utc.Day()), Hour: int32(utc.Hour()), Minutes: int32(utc.Minute()),
 		Seconds: int32(utc.Second()), Timezone: "UTC", LocalTimezone: zone,
-		UnixTime: utc.Unix(), Timestamp: utc.Format("Mon Jan  2 15:04:05 2006") + " UTC",
+		UnixTime: utc.Unix(), Timestamp: utc.Format("Mon Jan _2 15:04:05 2006") + " UTC",
 		Datetime: iso, ISO8601: iso,
 	}
 }
