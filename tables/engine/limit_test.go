@@ -250,3 +250,49 @@ func TestCPUIsCounted(t *testing.T) {
 		t.Errorf("half a million steps cost no CPU: %+v", r.Stats)
 	}
 }
+
+// TestCancelAtAnyTime stops statements wherever they happen to be: each ends
+// with its rows or with the reason, and nothing is left behind.
+func TestCancelAtAnyTime(t *testing.T) {
+	var yielded atomic.Int64
+	e := newEngine(t, forever(&yielded), listing("people", people(3000), nil))
+	statements := []string{
+		"SELECT count(*) FROM forever",
+		"SELECT a.n FROM forever a JOIN people p ON p.id = a.n % 50",
+		"SELECT p.name, q.motto FROM people p JOIN people q ON q.boss = p.id",
+		"SELECT * FROM people ORDER BY name DESC",
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT regex_match(i, '[0-9]', 0) FROM n",
+		"SELECT p.name FROM sqlite_temp_master, people p",
+	}
+	var group sync.WaitGroup
+	for worker := range 4 {
+		group.Go(func() {
+			for i := range 40 {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i*worker)*50*time.Microsecond)
+				rows, err := e.Query(ctx, nil, Request{SQL: statements[(i+worker)%len(statements)], Classes: AllClasses(), Deadline: 20 * time.Millisecond})
+				if err == nil {
+					n := 0
+					for _, rowErr := range rows.All() {
+						if err = rowErr; err != nil {
+							break
+						}
+						if n++; i%3 == 0 && n > 100 {
+							break
+						}
+					}
+				}
+				if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+					t.Errorf("%s: %v", statements[(i+worker)%len(statements)], err)
+				}
+				cancel()
+			}
+		})
+	}
+	group.Wait()
+	for until := time.Now().Add(10 * time.Second); e.Stuck() != 0; {
+		if time.Now().After(until) {
+			t.Fatalf("%d statements are left behind", e.Stuck())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
