@@ -131,6 +131,7 @@ func (s packSink) Hit(h wire.Hit) error {
 	for i, a := range h.Actions {
 		actions[i] = a.Action
 	}
+	h.Actions = nil // what comes of them is said below
 	if d.acts(&h, actions) {
 		d.act(context.Background(), &h, actions)
 	}
