@@ -30,7 +30,7 @@ type problemState struct {
 }
 
 func (p *problems) report(source string, err error) {
-	p.log.Warn("scheduled query", "source", source, "error", err)
+	p.log.Debug("scheduled query", "source", source, "error", err)
 	now := p.now()
 	key := source + "\x00" + err.Error()
 	p.mu.Lock()
