@@ -112,6 +112,7 @@ func newFleet(t *testing.T, agentArgs ...string) *fleet {
 	pass := f.file("password", password)
 	f.admin("user", "add", "admin", "-role", "admin", "-password-file", pass)
 	f.token = strings.TrimSpace(f.admin("user", "token", "admin", "-note", "e2e"))
+	f.admin("keys", "init")
 	ca := f.admin("keys", "ca")
 	f.file("ca.pem", ca)
 	pool := x509.NewCertPool()

@@ -30,6 +30,7 @@ if [ ! -e "$data/first-login" ]; then
 	rm "$data/password"
 fi
 if [ ! -e "$data/edrctl.env" ]; then
+	server keys init >/dev/null 2>&1
 	token=$(server user token admin -note "make run")
 	server keys ca >"$data/ca.pem"
 	(umask 077 && printf 'export EDR_SERVER=%q\nexport EDR_TOKEN=%q\nexport EDR_CA=%q\n' "$url" "$token" "$data/ca.pem" >"$data/edrctl.env")
