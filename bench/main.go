@@ -22,12 +22,20 @@ func benchmarks() []benchmark {
 		{"eventlog", EventLog},
 		{"files", Files},
 		{"processes", Processes},
+		{"connections", Connections},
 		{"rules", Rules},
 		{"rest", Rest},
 	}
 }
 
 func main() {
+	if os.Getenv(holdEnv) != "" {
+		if err := holdSockets(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: hold sockets:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	capturePart()
 	var known []string
 	for _, b := range benchmarks() {

@@ -193,7 +193,8 @@ func TestChurn(t *testing.T) {
 			// One that is ending has no memory any more, and no path.
 			if row["name"] == "sleep" && row["total_size"] != int64(0) {
 				seen++
-				if row["path"] == "" || row["cmdline"] == "" || row["cwd"] == "" || row["root"] == "" {
+				// The name is set before the arguments are, so these may lack.
+				if row["path"] == "" || row["cwd"] == "" || row["root"] == "" {
 					t.Errorf("half a row: %v", row)
 				}
 			}
