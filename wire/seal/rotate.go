@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -224,7 +225,7 @@ func (k *ServerKeys) Install(doc []byte) error {
 	}
 	k.mu.RUnlock()
 	for _, e := range endorsers {
-		s, err := endorse(e, set.payload)
+		s, err := endorse(rand.Reader, e, set.payload)
 		if err != nil {
 			return err
 		}
@@ -240,12 +241,12 @@ func (k *ServerKeys) Install(doc []byte) error {
 	return writeFile(k.path(publicKeyFile), k.PublicKeyPEM(), 0o644)
 }
 
-func endorse(key *rsa.PrivateKey, payload []byte) (signature, error) {
+func endorse(random io.Reader, key *rsa.PrivateKey, payload []byte) (signature, error) {
 	fp, err := rsaFingerprint(&key.PublicKey)
 	if err != nil {
 		return signature{}, err
 	}
-	sig, err := rsa.SignPSS(rand.Reader, key, crypto.SHA256, hash(signed(labelEndorsement, payload)), &pssOptions)
+	sig, err := rsa.SignPSS(random, key, crypto.SHA256, hash(signed(labelEndorsement, payload)), &pssOptions)
 	if err != nil {
 		return signature{}, fmt.Errorf("endorse a key set: %w", err)
 	}
