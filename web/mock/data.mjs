@@ -84,7 +84,7 @@ export const tables = [
   ...['users', 'os_version', 'system_info', 'scheduled_tasks', 'time', 'edr_info', 'edr_schedule', 'edr_sensors', 'registry', 'windows_events'].map((name) => ({ name, doc: `The ${name} table.`, platforms: ['linux'], class: 'inventory', columns: [column('name', 'TEXT', 'Name.')] })),
 ]
 
-const rule = (id, name, severity, conditions, more = {}) => ({ id, name, description: `${name}, as seen after most break-ins.`, type: 'process', severity, enabled: true, conditions, match: 'any', actions: ['alert'], attack: ['T1496'], version: `${id}-7719f0ab34`, approved: null, source: 'builtin', platform: 'linux', ...more })
+const rule = (id, name, severity, conditions, more = {}) => ({ id, name, description: `${name}, as seen after most break-ins.`, type: 'process', severity, enabled: true, conditions, match: 'any', actions: ['alert'], attack: ['T1496'], version: `${id}-7719f0ab34`, approved: null, source: 'builtin', platform: ['linux'], ...more })
 export const rules = [
   rule('edr-miner-name', 'Known cryptocurrency miner started', 'critical', ["name in ['xmrig', 'minerd', 'kinsing']", "command matches '(?i)stratum\\+(tcp|ssl)://'"], { actions: ['alert', 'terminate_process'] }),
   rule('edr-web-shell', 'Web server started a shell', 'high', ["parent_name in ['nginx','apache2'] and name in ['sh','bash','dash']"], { attack: ['T1190', 'T1505.003'], actions: ['alert', 'terminate_process'], approved: { by: 'maria', time: at(90_000) } }),

@@ -131,20 +131,20 @@ const view = ({ kept, listeners, ...q }) => ({ ...q, counts: q.hosts.reduce((o, 
 const routes = [
   ['GET', /^\/me$/, ({ res, user }) => send(res, 200, user)],
   ['POST', /^\/logout$/, ({ res, session }) => { sessions.delete(session); send(res, 204) }],
-  ['POST', /^\/me\/password$/, ({ res }) => send(res, 204)],
+  ['POST', /^\/me\/password$/, ({ res, user }) => send(res, 200, user)],
   ['GET', /^\/overview$/, ({ res }) => send(res, 200, { hosts: hostCounts(), alerts: { open_by_severity: openBySeverity() }, failed_responses: responses.filter((r) => r.state === 'failed').length, sensors: hosts.length ? { healthy: 13, degraded: 2, failed: 0, lost_events: 1204 } : { healthy: 0, degraded: 0, failed: 0, lost_events: 0 }, rules: { enabled: 3, total: 4 } })],
   ['GET', /^\/hosts$/, ({ res, url }) => {
     const q = (url.searchParams.get('q') ?? '').toLowerCase()
     const status = url.searchParams.get('status') ?? ''
     const list = hosts.filter((h) => h.hostname.toLowerCase().includes(q) && (!status || h.status === status))
-    send(res, 200, { hosts: list.map(withAlerts), total: list.length, counts: hostCounts() })
+    send(res, 200, { hosts: list.map(withAlerts).slice(Number(url.searchParams.get('offset') ?? 0)), total: list.length, counts: hostCounts() })
   }],
   ['GET', /^\/hosts\/([^/]+)$/, ({ res, id }) => { const h = hosts.find((x) => x.id === id); h ? send(res, 200, withAlerts(h)) : refuse(res, 404, 'not_found', `read host ${id}: there is none; list them at /hosts`) }],
   ['POST', /^\/hosts\/([^/]+)\/admit$/, ({ res, id }) => { hosts.find((x) => x.id === id).status = 'online'; send(res, 204) }],
   ['DELETE', /^\/hosts\/([^/]+)$/, ({ res, id }) => { hosts.splice(hosts.findIndex((x) => x.id === id), 1); send(res, 204) }],
   ['GET', /^\/alerts$/, ({ res, url }) => {
     const p = (k) => url.searchParams.get(k) ?? ''
-    const list = alerts.filter((a) => (!p('status') || a.status === p('status')) && (!p('severity') || a.severity === p('severity')) && (!p('host') || a.host.id === p('host')) && json(a).toLowerCase().includes(p('q').toLowerCase()))
+    const list = alerts.filter((a) => !p('before') && (!p('status') || a.status === p('status')) && (!p('severity') || a.severity === p('severity')) && (!p('host') || a.host.id === p('host')) && json(a).toLowerCase().includes(p('q').toLowerCase()))
     send(res, 200, { alerts: list.slice(0, Number(p('limit') || 100)), total: list.length, counts: openBySeverity() })
   }],
   ['GET', /^\/alerts\/([^/]+)$/, ({ res, id }) => { const a = alerts.find((x) => x.id === id); a ? send(res, 200, whole(a)) : refuse(res, 404, 'not_found', `read alert ${id}: there is none`) }],
@@ -192,7 +192,7 @@ const routes = [
   ['POST', /^\/enrolments$/, ({ res, body }) => {
     const e = { id: `e-${serial++}`, note: body.note, uses: body.uses, used: 0, expires_at: new Date(Date.now() + body.expires_in_s * 1000).toISOString() }
     enrolments.push(e)
-    send(res, 201, { token: 'made-up', expires_at: e.expires_at, command: 'sudo EDR_ENROLL=edr1.10-20-0-2.8443.made-up-token ./edr-agent -server 10.20.0.2:8443' })
+    send(res, 201, { token: 'edr1.MTAuMjAuMC4yOjg0NDM.Zm9vYmFyYmF6cXV4.0c1d2e3f4a5b', expires_at: e.expires_at, command: 'sudo edr-agent -server 10.20.0.2:8443 -enroll-file token.txt' })
   }],
   ['DELETE', /^\/enrolments\/([^/]+)$/, ({ res, id }) => { enrolments.splice(enrolments.findIndex((e) => e.id === id), 1); send(res, 204) }],
   ['GET', /^\/users$/, ({ res }) => send(res, 200, { users: data.users })],

@@ -88,8 +88,9 @@ export class Client {
     this.signIn(this.call<api.Me>('POST', '/login', { name, password }))
   me = () => this.signIn(this.get<api.Me>('/me'))
   logout = () => this.call<void>('POST', '/logout')
+  // A new password begins a new session, with a CSRF value of its own.
   changePassword = (old: string, fresh: string) =>
-    this.call<void>('POST', '/me/password', { old, new: fresh })
+    this.signIn(this.call<api.Me>('POST', '/me/password', { old, new: fresh }))
 
   overview = () => this.get<api.Overview>('/overview')
 

@@ -3,6 +3,8 @@ import { openStream, type StreamState } from './stream'
 import { streamURL } from './client'
 import type { Alert, Response } from './types'
 
+const watched = ['alerts', 'alert', 'hosts', 'host', 'overview', 'responses']
+
 /**
  * Joins the server's stream to the cache: an event names what has changed, and
  * what is on the screen is fetched again, at most twice a second.
@@ -25,9 +27,10 @@ export function followFleet(queries: QueryClient, onState: (state: StreamState) 
     onState,
     onOpen: () => {
       // What happened between the last answer and now, nobody has told.
-      refresh('alerts', 'alert', 'hosts', 'host', 'overview', 'responses')
+      refresh(...watched)
     },
     on: {
+      missed: () => refresh(...watched),
       alert: (data) => {
         const alert = data as Partial<Alert>
         if (alert.id !== undefined) void queries.invalidateQueries({ queryKey: ['alert', String(alert.id)] })

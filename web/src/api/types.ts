@@ -242,13 +242,17 @@ export interface Rule {
   version: string
   approved: { by: string; time: string } | null
   source: string
-  platform?: string
+  platform?: string[]
+  /** Why a kept rule does not load; hosts do not have it then. */
+  error?: string
 }
 
 export interface Pack {
   name: string
   platform?: string
-  queries: {
+  /** Why a kept pack does not load; hosts do not have it then. */
+  error?: string
+  queries: readonly {
     name: string
     sql: string
     interval: number
@@ -288,7 +292,9 @@ export interface User {
   classes: string[] | null
   disabled?: boolean
   created_at?: string
-  last_login?: string
+  last_login?: string | null
+  tokens?: number
+  must_change_password?: boolean
 }
 
 export interface AuditEntry {

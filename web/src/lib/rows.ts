@@ -54,6 +54,8 @@ export class LiveRows {
         return
       case 'rows':
         this.add(event.rows)
+        // Streamed rows that follow without a hole need not be fetched again.
+        for (const row of event.rows) if (row.seq === s.caughtUp + 1) s.caughtUp = row.seq
         return
     }
   }

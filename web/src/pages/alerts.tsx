@@ -1,7 +1,7 @@
 import { Button, SegmentedControl, Select, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
+import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { useEffect, useRef, type KeyboardEvent, type ReactNode } from 'react'
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { severities, type Alert, type AlertStatus } from '../api/types'
 import { t, tn, word } from '../i18n'
@@ -28,10 +28,12 @@ export function AlertsPage(): ReactNode {
   const host = params.get('host') ?? ''
   const q = params.get('q') ?? ''
   const [search] = useDebouncedValue(q, 250)
-  const [limit, setLimit] = useState(page)
-  const alerts = useQuery({
-    queryKey: ['alerts', status, severity, host, search, limit],
-    queryFn: () => client.alerts({ status: status === 'all' ? '' : status, severity, host, q: search, limit }),
+  const alerts = useInfiniteQuery({
+    queryKey: ['alerts', 'list', status, severity, host, search],
+    queryFn: ({ pageParam }) =>
+      client.alerts({ status: status === 'all' ? '' : status, severity, host, q: search, limit: page, before: pageParam }),
+    initialPageParam: '',
+    getNextPageParam: (last) => (last.alerts.length < page ? undefined : String(last.alerts.at(-1)?.id)),
     placeholderData: keepPreviousData,
     refetchInterval: 60_000,
   })
@@ -50,13 +52,14 @@ export function AlertsPage(): ReactNode {
     // The row that was open takes the focus back.
     requestAnimationFrame(() => document.getElementById(`alert-${id}`)?.focus())
   }
-  const list = alerts.data?.alerts ?? []
+  const list = alerts.data?.pages.flatMap((p) => p.alerts) ?? []
+  const first = alerts.data?.pages[0]
   const filtered = severity !== '' || host !== '' || search !== ''
   return (
     <div className="page full">
       <div className="pagehead">
         <h1>{t('nav.alerts')}</h1>
-        <OpenCounts counts={alerts.data?.counts} chosen={severity} onChoose={(s) => set('severity', s === severity ? '' : s)} />
+        <OpenCounts counts={first?.counts} chosen={severity} onChoose={(s) => set('severity', s === severity ? '' : s)} />
       </div>
       <div className="toolbar">
         <TextInput size="xs" w={260} value={q} onChange={(e) => set('q', e.currentTarget.value)} placeholder={t('alerts.search')}
@@ -81,11 +84,11 @@ export function AlertsPage(): ReactNode {
             <Empty title={t('alerts.nomatch')} icon="search"><p>{t('alerts.nomatchtext')}</p></Empty>
           )}
           {list.length > 0 && <AlertRows alerts={list} current={id} suffix={suffix} />}
-          {alerts.data && list.length > 0 && (
+          {first && list.length > 0 && (
             <div className="listfoot num">
-              {t('list.shown', { n: list.length, total: Math.max(alerts.data.total, list.length) })}
-              {list.length < alerts.data.total && (
-                <Button size="compact-sm" variant="default" onClick={() => setLimit(limit + page)}>{t('list.more')}</Button>
+              {t('list.shown', { n: list.length, total: Math.max(first.total, list.length) })}
+              {alerts.hasNextPage && (
+                <Button size="compact-sm" variant="default" loading={alerts.isFetchingNextPage} onClick={() => void alerts.fetchNextPage()}>{t('list.more')}</Button>
               )}
             </div>
           )}

@@ -46,10 +46,10 @@ export function AuditPage(): ReactNode {
                 {entries.map((e) => (
                   <tr key={String(e.id)}>
                     <td className="top"><Time at={e.time} exact /></td>
-                    <td className="top"><HostText text={e.user} most={60} /></td>
-                    <td className="top"><HostText text={e.address} mono most={60} /></td>
+                    <td className="top" style={{ maxWidth: 150 }}><HostText text={e.user} line /></td>
+                    <td className="top" style={{ maxWidth: 180 }}><HostText text={e.address} mono line /></td>
                     <td className="top nowrap"><HostText text={e.action} most={60} /></td>
-                    <td className="top"><HostText text={e.object} mono most={80} /></td>
+                    <td className="top" style={{ maxWidth: 240 }}>{e.object ? <HostText text={e.object} mono line /> : <span className="dim">–</span>}</td>
                     <td><Detail value={e.detail} /></td>
                   </tr>
                 ))}

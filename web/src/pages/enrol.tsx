@@ -3,8 +3,19 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState, type FormEvent, type ReactNode } from 'react'
 import { t, tn } from '../i18n'
 import { useClient } from '../session'
-import { CodeBox, Failure, Notice, Time } from '../ui/parts'
+import { CodeBox, CopyButton, Failure, Notice, Time } from '../ui/parts'
 import { HostText } from '../ui/text'
+
+/**
+ * The server's command reads the token from a file, so that no list of
+ * processes shows it. Writing that file is made part of what is pasted; printf
+ * is the shell's own and starts no process either.
+ */
+export function oneCommand({ token, command }: { token: string; command: string }): string {
+  const file = /-enroll-file (\S+)/.exec(command)?.[1]
+  if (!file || !/^[\w./-]+$/.test(file) || !/^[\w.:@/+=~-]+$/.test(token)) return command
+  return `(umask 077; printf '%s\\n' '${token}' > ${file}) && ${command}`
+}
 
 const hours = ['1', '24', '168', '720']
 
@@ -23,7 +34,8 @@ export function EnrolForm(): ReactNode {
     return (
       <div className="stack enrolled" style={{ gap: 12 }}>
         <h3>{t('enrol.run')}</h3>
-        <CodeBox text={make.data.command} />
+        <CodeBox text={oneCommand(make.data)} />
+        <dl className="facts"><dt>{t('enrol.token')}</dt><dd className="row"><HostText text={make.data.token} mono most={40} /><CopyButton text={make.data.token} /></dd></dl>
         <Notice kind="warn">
           {t('enrol.once')} <Time at={make.data.expires_at} />.
         </Notice>

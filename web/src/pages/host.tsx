@@ -302,7 +302,7 @@ function HostResponses({ host: h }: { host: Host }): ReactNode {
                   <td className="top"><Time at={r.created_at} /></td>
                   <td className="top nowrap">{word('action', r.action)}{r.dry_run ? ` (${t('response.dryrun')})` : ''}</td>
                   <td className="top"><ResponseBadge state={r.state} /></td>
-                  <td className="top"><HostText text={r.by} most={60} /></td>
+                  <td className="top" style={{ maxWidth: 130 }}><HostText text={r.by} line /></td>
                   <td className="top"><HostText text={r.reason} most={120} /></td>
                   <td><HostText text={r.error || r.seen || r.plan} most={200} /></td>
                 </tr>

@@ -1,6 +1,6 @@
 import { Button, SegmentedControl, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useState, type ReactNode } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import type { Host } from '../api/types'
@@ -21,13 +21,14 @@ export function HostsPage(): ReactNode {
   const [params, setParams] = useSearchParams()
   const q = params.get('q') ?? ''
   const status = params.get('status') ?? ''
-  const [limit, setLimit] = useState(page)
   const [enrolling, setEnrolling] = useState(false)
   const [search] = useDebouncedValue(q, 250)
   const lacks = useLacks('hosts')
-  const hosts = useQuery({
-    queryKey: ['hosts', search, status, limit],
-    queryFn: () => client.hosts({ q: search, status, limit }),
+  const hosts = useInfiniteQuery({
+    queryKey: ['hosts', 'list', search, status],
+    queryFn: ({ pageParam }) => client.hosts({ q: search, status, limit: page, offset: pageParam }),
+    initialPageParam: 0,
+    getNextPageParam: (last, pages) => (last.hosts.length < page ? undefined : pages.length * page),
     placeholderData: keepPreviousData,
     refetchInterval: 30_000,
   })
@@ -37,9 +38,11 @@ export function HostsPage(): ReactNode {
     else next.delete(key)
     setParams(next, { replace: true })
   }
-  const counts = hosts.data?.counts
+  const first = hosts.data?.pages[0]
+  const list = hosts.data?.pages.flatMap((p) => p.hosts) ?? []
+  const counts = first?.counts
   const all = counts ? counts.online + counts.offline + counts.pending : 0
-  const noneAtAll = hosts.data !== undefined && all === 0 && search === '' && status === ''
+  const noneAtAll = first !== undefined && all === 0 && search === '' && status === ''
   const labels: [string, string, number | undefined][] = [
     ['', t('hosts.all'), all],
     ['online', t('host.status.online'), counts?.online],
@@ -79,16 +82,16 @@ export function HostsPage(): ReactNode {
             {lacks ? <p className="dim">{lacks}</p> : <EnrolForm />}
           </div>
         )}
-        {hosts.data && !noneAtAll && hosts.data.hosts.length === 0 && (
+        {first && !noneAtAll && list.length === 0 && (
           <Empty title={t('hosts.nomatch')} icon="search">
             <p>{tn('hosts.nomatchtext', all)}</p>
           </Empty>
         )}
-        {hosts.data && hosts.data.hosts.length > 0 && <HostTable hosts={hosts.data.hosts} />}
-        {hosts.data && hosts.data.hosts.length < hosts.data.total && (
+        {list.length > 0 && <HostTable hosts={list} />}
+        {first && list.length < first.total && (
           <div className="listfoot">
-            {t('list.shown', { n: hosts.data.hosts.length, total: hosts.data.total })}
-            <Button size="compact-sm" variant="default" onClick={() => setLimit(limit + page)}>{t('list.more')}</Button>
+            {t('list.shown', { n: list.length, total: first.total })}
+            <Button size="compact-sm" variant="default" loading={hosts.isFetchingNextPage} onClick={() => void hosts.fetchNextPage()}>{t('list.more')}</Button>
           </div>
         )}
       </div>

@@ -5,7 +5,7 @@ import { t, tn } from '../i18n'
 import { duration } from '../lib/format'
 import { useClient } from '../session'
 import { SeverityBadge } from '../ui/badges'
-import { Empty, Failure, Loading, useTitle } from '../ui/parts'
+import { Empty, Failure, Loading, Notice, useTitle } from '../ui/parts'
 import { HostText } from '../ui/text'
 
 export function PacksPage(): ReactNode {
@@ -31,6 +31,7 @@ export function PacksPage(): ReactNode {
             {p.platform && <span className="tag"><HostText text={p.platform} line /></span>}
             <span className="more dim num">{tn('packs.queries', p.queries.length)}</span>
           </div>
+          {p.error && <div className="body"><Notice kind="bad">{t('packs.brokentext')} <HostText text={p.error} /></Notice></div>}
           <div className="tablewrap">
             <table className="list">
               <thead><tr><th style={{ width: '26%' }}>{t('packs.query')}</th><th>{t('query.sql')}</th><th>{t('packs.interval')}</th><th>{t('packs.mode')}</th><th /></tr></thead>

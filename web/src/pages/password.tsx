@@ -3,11 +3,11 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState, type FormEvent, type ReactNode } from 'react'
 import { useNavigate } from 'react-router'
 import { t } from '../i18n'
-import { useClient, useSignOut } from '../session'
+import { become, useClient, useSignOut } from '../session'
 import { Logo } from '../ui/logo'
 import { Failure, Notice, useTitle } from '../ui/parts'
 
-export const leastPassword = 12
+export const leastPassword = 10
 
 export function PasswordPage({ forced }: { forced?: boolean }): ReactNode {
   useTitle(t('password.change'))
@@ -20,8 +20,8 @@ export function PasswordPage({ forced }: { forced?: boolean }): ReactNode {
   const [again, setAgain] = useState('')
   const change = useMutation({
     mutationFn: () => client.changePassword(old, fresh),
-    onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: ['me'] })
+    onSuccess: (me) => {
+      become(queries, me)
       void navigate('/')
     },
   })

@@ -77,7 +77,7 @@ function Row({ query: q }: { query: Query }): ReactNode {
           {(c.offline ?? 0) > 0 && <span className="tag">{t('query.offlinecount', { n: c.offline ?? 0 })}</span>}
         </span>
       </td>
-      <td><HostText text={q.by} most={40} /></td>
+      <td style={{ maxWidth: 130 }}><HostText text={q.by} line /></td>
       <td><Time at={q.created_at} /></td>
     </tr>
   )

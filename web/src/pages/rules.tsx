@@ -80,9 +80,10 @@ function Row({ rule: r, onOpen }: { rule: Rule; onOpen: () => void }): ReactNode
       <td style={{ maxWidth: 440 }}>
         <button type="button" className="linkbutton main-link" onClick={onOpen} style={{ textAlign: 'left' }}><HostText text={r.name} most={120} /></button>
         <div className="dim clip" style={{ fontSize: 12.25 }}><HostText text={r.description} line /></div>
+        {r.error && <span className="tag bad">{t('rules.broken')}</span>}
       </td>
       <td><SeverityBadge severity={r.severity} /></td>
-      <td className="nowrap">{word('rules.type', r.type)}{r.platform && <div className="dim" style={{ fontSize: 12 }}>{r.platform}</div>}</td>
+      <td className="nowrap">{word('rules.type', r.type)}{(r.platform ?? []).length > 0 && <div className="dim" style={{ fontSize: 12 }}>{(r.platform ?? []).join(', ')}</div>}</td>
       <td><span className="row wrap" style={{ gap: 4 }}>{(r.attack ?? []).map((a) => <span key={a} className="tag mono"><HostText text={a} line /></span>)}</span></td>
       <td>
         {acts.length === 0 ? <span className="dim">{t('rules.tells')}</span> : (
@@ -100,6 +101,7 @@ function Detail({ rule: r }: { rule: Rule }): ReactNode {
   return (
     <div className="stack" style={{ gap: 16 }}>
       <p><HostText text={r.description} /></p>
+      {r.error && <Notice kind="bad">{t('rules.brokentext')} <HostText text={r.error} /></Notice>}
       <dl className="facts">
         <dt>{t('rules.severity')}</dt><dd><SeverityBadge severity={r.severity} /></dd>
         <dt>{t('rules.id')}</dt><dd className="mono">{String(r.id)}</dd>

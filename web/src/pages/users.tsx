@@ -35,14 +35,15 @@ export function UsersPage(): ReactNode {
         {users.length > 0 && (
           <div className="tablewrap">
             <table className="list">
-              <thead><tr><th>{t('users.name')}</th><th>{t('users.role')}</th><th>{t('users.classes')}</th><th>{t('users.lastlogin')}</th><th /></tr></thead>
+              <thead><tr><th>{t('users.name')}</th><th>{t('users.role')}</th><th>{t('users.classes')}</th><th>{t('users.lastlogin')}</th><th className="right">{t('users.tokens')}</th><th /></tr></thead>
               <tbody>
                 {users.map((u) => (
                   <tr key={u.name}>
-                    <td><b><HostText text={u.name} most={80} /></b> {u.name === me.name && <span className="tag info">{t('users.you')}</span>} {u.disabled && <span className="tag">{t('users.disabled')}</span>}</td>
+                    <td><b><HostText text={u.name} line /></b> {u.name === me.name && <span className="tag info">{t('users.you')}</span>} {u.disabled && <span className="tag">{t('users.disabled')}</span>}</td>
                     <td>{word('role', u.role)}</td>
                     <td><span className="row wrap" style={{ gap: 4 }}>{(u.classes ?? []).map((c) => <span key={c} className={`tag ${c === 'secret' ? 'warn' : ''}`}>{word('class', c)}</span>)}</span></td>
                     <td><Time at={u.last_login} /></td>
+                    <td className="right num">{u.tokens ?? 0}</td>
                     <td className="right nowrap">
                       <Button size="compact-xs" variant="default" onClick={() => setDialog({ kind: 'edit', user: u })}>{t('users.edit')}</Button>{' '}
                       <Button size="compact-xs" variant="default" onClick={() => setDialog({ kind: 'token', user: u })}>{t('users.token')}</Button>{' '}
@@ -89,7 +90,7 @@ function Form({ user, onDone }: { user?: User; onDone: () => void }): ReactNode 
   return (
     <form onSubmit={submit} className="stack" style={{ gap: 13 }}>
       <TextInput label={t('users.name')} value={name} onChange={(e) => setName(e.currentTarget.value)} required withAsterisk={false} disabled={user !== undefined} autoComplete="off" />
-      <PasswordInput label={user ? t('users.newpassword') : t('login.password')} description={user ? t('users.passwordkeep') : t('password.rule', { n: leastPassword })}
+      <PasswordInput label={user ? t('users.newpassword') : t('login.password')} description={user ? t('users.passwordkeep') : t('users.passwordfirst', { n: leastPassword })}
         value={password} minLength={leastPassword} required={!user} withAsterisk={false} autoComplete="new-password" onChange={(e) => setPassword(e.currentTarget.value)} />
       <Select label={t('users.role')} description={t(`users.role.${role}`)} value={role} allowDeselect={false} data={roles.map((r) => ({ value: r, label: word('role', r) }))}
         onChange={(v) => setRole((v ?? 'analyst') as Role)} />

@@ -95,7 +95,7 @@ function Summary({ id, live, hosts }: { id: string; live: Live; hosts: QueryHost
       <span className="grow" />
       {truncated > 0 && <span className="tag warn">{q.max_rows ? tn('query.truncatedat', truncated, { cap: q.max_rows }) : tn('query.truncated', truncated)}</span>}
       <span className="dim num nowrap">
-        {status === 'running' ? <>{t('query.left', { n: left })}</> : <><HostText text={q.by} most={60} /> · <Time at={q.created_at} /></>}
+        {status === 'running' ? <>{t('query.left', { n: left })}</> : <><HostText text={q.by} line /> · <Time at={q.created_at} /></>}
       </span>
       {status === 'running' && (
         <Button size="compact-sm" variant="default" loading={stop.isPending} disabled={!(me.rights ?? []).includes('query')} leftSection={<Icon name="stop" size={12} />} onClick={() => stop.mutate()}>
@@ -133,7 +133,7 @@ function Errors({ hosts }: { hosts: QueryHost[] }): ReactNode {
         <tbody>
           {hosts.map((h) => (
             <tr key={h.id}>
-              <td className="top"><Link to={`/hosts/${encodeURIComponent(h.id)}`}><HostText text={h.hostname} most={80} /></Link></td>
+              <td className="top" style={{ maxWidth: 200 }}><Link to={`/hosts/${encodeURIComponent(h.id)}`}><HostText text={h.hostname} line /></Link></td>
               <td className="top"><State host={h} /></td>
               <td>
                 {h.error && <div><HostText text={h.error} mono /></div>}
@@ -162,7 +162,7 @@ function Hosts({ hosts }: { hosts: QueryHost[] }): ReactNode {
         <tbody>
           {shown.map((h) => (
             <tr key={h.id}>
-              <td><Link to={`/hosts/${encodeURIComponent(h.id)}`}><HostText text={h.hostname} most={80} /></Link></td>
+              <td style={{ maxWidth: 240 }}><Link to={`/hosts/${encodeURIComponent(h.id)}`}><HostText text={h.hostname} line /></Link></td>
               <td><State host={h} /></td>
               <td className="right num">{count(h.rows)}{h.truncated && <> <span className="tag warn">{t('query.cut')}</span></>}</td>
               <td className="right num">{h.wall_ms > 0 ? t('ms', { n: Math.round(h.wall_ms) }) : '–'}</td>
