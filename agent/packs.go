@@ -89,7 +89,9 @@ func (p *packs) Run(ctx context.Context, e scheduler.Execution) (scheduler.Answe
 			break
 		}
 		if err != nil {
-			return scheduler.Answer{}, err
+			var limit *engine.LimitError
+			ans.Cut = errors.As(err, &limit)
+			return ans, err
 		}
 		for _, values := range batch {
 			row := make(wire.Row, len(values))

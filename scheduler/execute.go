@@ -29,6 +29,10 @@ func (s *Scheduler) execute(ctx context.Context, e *entry, now time.Time) {
 	a, err := s.opts.Runner.Run(ctx, Execution{Name: e.name, SQL: e.query.SQL, Cursor: e.state.Cursor})
 	s.dir.forget()
 	size := 0
+	if err != nil && a.Cut && a.EventsOnly && ctx.Err() == nil {
+		s.problems.report("query "+e.name, fmt.Errorf("%w; %d rows are reported, the other events until now are left out of this query", err, len(a.Rows)))
+		err = nil
+	}
 	if err == nil {
 		for _, w := range a.Warnings {
 			s.problems.report("query "+e.name, errors.New(w))
@@ -46,10 +50,11 @@ func (s *Scheduler) execute(ctx context.Context, e *entry, now time.Time) {
 	e.stats.System, e.stats.LastSystem = e.stats.System+a.System, a.System
 	e.stats.LastMemory = a.Memory
 	e.stats.Memory += (a.Memory - e.stats.Memory) / e.stats.Executions
-	e.stats.Rows += int64(len(a.Rows))
 	e.stats.OutputSize += int64(size)
 	e.stats.LastError = ""
-	if err != nil {
+	if err == nil {
+		e.stats.Rows += int64(len(a.Rows))
+	} else {
 		e.stats.LastError = err.Error()
 	}
 	e.mu.Unlock()

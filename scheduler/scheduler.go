@@ -35,10 +35,14 @@ type Execution struct {
 	Cursor uint64
 }
 
-// Answer is a whole answer; one that was cut off is an error instead.
+// Answer is a whole answer; beside an error it is what came before.
 type Answer struct {
 	Columns []string
 	Rows    []wire.Row
+	// Cut says that the error is a limit of rows, time or memory. Of event
+	// tables the rows before it are reported and the rest is left out, or a
+	// query over a full log would fail at the same place for ever.
+	Cut bool
 	// Tables are those that the statement reads; EventsOnly says that all of
 	// them are event tables.
 	Tables     []string
