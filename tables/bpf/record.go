@@ -51,6 +51,7 @@ func DecodeHeader(raw []byte) (Header, error) {
 type Identity struct {
 	Start, ParentStart, GrandparentStart uint64
 	Cgroup                               uint64 // inode number of the cgroup v2 folder
+	CgroupLegacy                         uint64 // of the folder that counts processes, perhaps v1
 	PID, PPID, GPPID                     uint32
 	AUID                                 uint32 // 2^32-1 where nobody logged on
 	UID, EUID, SUID, FSUID               uint32
@@ -58,17 +59,17 @@ type Identity struct {
 	Comm                                 string
 }
 
-const identitySize = 96
+const identitySize = 104
 
 func decodeIdentity(raw []byte) Identity {
 	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(raw[at:]) }
 	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(raw[at:]) }
 	return Identity{
-		Start: u64(0), ParentStart: u64(8), GrandparentStart: u64(16), Cgroup: u64(24),
-		PID: u32(32), PPID: u32(36), GPPID: u32(40), AUID: u32(44),
-		UID: u32(48), EUID: u32(52), SUID: u32(56), FSUID: u32(60),
-		GID: u32(64), EGID: u32(68), SGID: u32(72), FSGID: u32(76),
-		Comm: cstring(raw[80:96]),
+		Start: u64(0), ParentStart: u64(8), GrandparentStart: u64(16), Cgroup: u64(24), CgroupLegacy: u64(32),
+		PID: u32(40), PPID: u32(44), GPPID: u32(48), AUID: u32(52),
+		UID: u32(56), EUID: u32(60), SUID: u32(64), FSUID: u32(68),
+		GID: u32(72), EGID: u32(76), SGID: u32(80), FSGID: u32(84),
+		Comm: cstring(raw[88:104]),
 	}
 }
 

@@ -48,7 +48,7 @@ func execRecord(argv, filename, exe, cwd string) []byte {
 	b[0] = TypeExec
 	binary.LittleEndian.PutUint32(b[4:], 1)
 	binary.LittleEndian.PutUint64(b[8:], 77)
-	copy(b[headerSize+80:], "comm")
+	copy(b[headerSize+88:], "comm")
 	for i, s := range []string{argv, filename, exe, cwd} {
 		binary.LittleEndian.PutUint16(b[headerSize+identitySize+56+2*i:], uint16(len(s)))
 		b = append(b, s...)

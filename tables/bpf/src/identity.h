@@ -8,7 +8,9 @@
 #include "kernel.h"
 
 struct identity {
-	__u64 start, parent_start, grandparent_start, cgroup;
+	__u64 start, parent_start, grandparent_start;
+	__u64 cgroup;        // in the hierarchy of version 2
+	__u64 cgroup_legacy; // that which counts processes, perhaps of version 1
 	__u32 pid, ppid, gppid, auid;
 	__u32 uid, euid, suid, fsuid;
 	__u32 gid, egid, sgid, fsgid;
@@ -29,6 +31,16 @@ static __always_inline void identify(struct identity *id, struct task_struct *ta
 	id->gppid = BPF_CORE_READ(grand, pid);
 	id->grandparent_start = BPF_CORE_READ(grand, start_boottime);
 	id->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	// Where containers are kept in version 1, version 2 shows the root only.
+	id->cgroup_legacy = 0;
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
+		struct css_set *set = BPF_CORE_READ(task, cgroups);
+		struct cgroup_subsys_state *css = 0;
+
+		bpf_probe_read_kernel(&css, sizeof(css), (void *)set + bpf_core_field_offset(struct css_set, subsys) +
+			bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id) * sizeof(void *));
+		id->cgroup_legacy = BPF_CORE_READ(css, cgroup, kn, id);
+	}
 	id->auid = (__u32)-1;
 	if (bpf_core_field_exists(task->loginuid))
 		id->auid = BPF_CORE_READ(task, loginuid.val);

@@ -88,7 +88,12 @@ struct signal_struct {
 };
 struct kernfs_node { __u64 id; };
 struct cgroup { struct kernfs_node *kn; };
-struct css_set { struct cgroup *dfl_cgrp; };
+struct cgroup_subsys_state { struct cgroup *cgroup; };
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
+};
+enum cgroup_subsys_id { pids_cgrp_id = 1 };
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;

@@ -103,7 +103,7 @@ func identified(id *bpf.Identity) proctree.Process {
 	return proctree.Process{
 		PID: int64(id.PID), Start: int64(id.Start),
 		Parent: int64(id.PPID), ParentStart: int64(id.ParentStart),
-		Name: id.Comm, UID: int64(id.UID), Cgroup: id.Cgroup,
+		Name: id.Comm, UID: int64(id.UID), Cgroup: id.Cgroup, CgroupLegacy: id.CgroupLegacy,
 	}
 }
 

@@ -14,6 +14,7 @@ func tickNS() int64 { return int64(1e9 / procfs.ClockTicks()) }
 type proc struct {
 	r     *procfs.Reader
 	ticks uint64
+	cgroups
 }
 
 func openSource(dir string) (source, error) {
@@ -21,7 +22,7 @@ func openSource(dir string) (source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the process table: %w", err)
 	}
-	return &proc{r, procfs.ClockTicks()}, nil
+	return &proc{r, procfs.ClockTicks(), openCgroups(dir + "/self/mountinfo")}, nil
 }
 
 func (s *proc) Close() error { return s.r.Close() }
@@ -32,6 +33,25 @@ func (s *proc) pids() ([]int64, error) { return s.r.PIDs(nil) }
 func (s *proc) start(pid int64) (int64, bool) {
 	st, err := s.r.Stat(pid)
 	return procfs.StartNS(st.Start, s.ticks), err == nil
+}
+
+// container finds only the container's ID: by the cgroup itself, or else by
+// the process, if it still is the one that started then.
+func (s *proc) container(pid, start int64, g group) (string, bool) {
+	if id, ok := s.cgroups.container(g.cgroup, g.legacy); ok {
+		return id, true
+	}
+	h, err := s.r.Process(pid)
+	if err != nil {
+		return "", false
+	}
+	defer h.Close()
+	_, container, err := h.Cgroup()
+	var st procfs.Stat
+	if err != nil || h.Stat(&st) != nil || procfs.StartNS(st.Start, s.ticks) != start/tickNS()*tickNS() {
+		return "", false
+	}
+	return strings.Clone(container), true
 }
 
 // read reads one process. A part that cannot be read stays empty: the process

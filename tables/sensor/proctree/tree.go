@@ -33,9 +33,12 @@ type Process struct {
 	Path        string // executed file; of the parent until the first exec
 	Cmdline     string // arguments joined by spaces, at most 4 KiB
 	UID         int64
-	Cgroup      uint64 // inode number of the cgroup v2 folder, 0 where unknown
-	Container   string
-	Exited      bool
+	// Inode numbers of the process's cgroup v2 folder and of the one that
+	// counts processes, perhaps of version 1; 0 where unknown.
+	Cgroup       uint64
+	CgroupLegacy uint64
+	Container    string
+	Exited       bool
 }
 
 // Options of a tree. The zero value gives the defaults.
@@ -70,6 +73,7 @@ type Tree struct {
 	bytes   int
 	src     source
 	catchUp func()
+	groups  map[group]string // container ID by cgroup
 	swept   time.Time
 }
 
@@ -79,6 +83,8 @@ type source interface {
 	read(pid int64) (Process, bool)
 	// start finds only the start, which costs less.
 	start(pid int64) (int64, bool)
+	// container finds only the container's ID.
+	container(pid, start int64, g group) (string, bool)
 	pids() ([]int64, error)
 	io.Closer
 }
@@ -109,7 +115,7 @@ func New(opts Options) (*Tree, error) {
 	}
 	return &Tree{
 		opts: opts, src: src,
-		procs: map[key]*entry{}, latest: map[int64]key{}, exited: list.New(),
+		procs: map[key]*entry{}, latest: map[int64]key{}, exited: list.New(), groups: map[group]string{},
 	}, nil
 }
 
@@ -133,6 +139,9 @@ func (t *Tree) Fork(p Process) {
 			p.Container = parent.p.Container
 		}
 	}
+	if c, ok := t.groups[group{p.Cgroup, p.CgroupLegacy}]; ok {
+		p.Container = c
+	}
 	t.put(p)
 }
 
@@ -151,7 +160,37 @@ func (t *Tree) Exec(p Process) {
 			p.Container = e.p.Container
 		}
 	}
+	t.contain(&p)
 	t.put(p)
+}
+
+// group names the cgroups of a process. Their inode numbers are not used again.
+type group struct{ cgroup, legacy uint64 }
+
+// maxGroups bounds the memory of cgroups; beyond it all are learned anew.
+const maxGroups = 4096
+
+// contain finds the container of a process that has just executed something,
+// by its cgroup. Where the cgroup cannot be found, what the parent gave it has
+// to do, and the next process is asked.
+func (t *Tree) contain(p *Process) {
+	g := group{p.Cgroup, p.CgroupLegacy}
+	if g == (group{}) {
+		return
+	}
+	if c, ok := t.groups[g]; ok {
+		p.Container = c
+		return
+	}
+	c, ok := t.src.container(p.PID, p.Start, g)
+	if !ok {
+		return
+	}
+	if len(t.groups) >= maxGroups {
+		clear(t.groups)
+	}
+	t.groups[g] = c
+	p.Container = c
 }
 
 // Exit notes that a process has ended. What is known of it stays for a while.
