@@ -18,6 +18,28 @@ type alertHost struct {
 	Status   string `json:"status"`
 }
 
+// processView is a process with its start as text too: a browser's numbers are
+// exact to 2^53 only, which nanoseconds since boot pass after 104 days.
+type processView struct {
+	wire.Process
+	StartText string `json:"start_time_text"`
+}
+
+func viewProcess(p *wire.Process) *processView {
+	if p == nil {
+		return nil
+	}
+	return &processView{*p, strconv.FormatInt(p.StartTime, 10)}
+}
+
+func viewProcesses(ps []wire.Process) []processView {
+	out := make([]processView, len(ps))
+	for i := range ps {
+		out[i] = *viewProcess(&ps[i])
+	}
+	return out
+}
+
 type alertView struct {
 	ID          string             `json:"id"`
 	Host        alertHost          `json:"host"`
@@ -33,8 +55,8 @@ type alertView struct {
 	Table       string             `json:"table"`
 	Entity      string             `json:"entity"`
 	Event       []wire.Field       `json:"event"`
-	Process     *wire.Process      `json:"process"`
-	Ancestry    []wire.Process     `json:"ancestry"`
+	Process     *processView       `json:"process"`
+	Ancestry    []processView      `json:"ancestry"`
 	Actions     []wire.ActionState `json:"actions"`
 	Responses   []responseView     `json:"responses"`
 }
@@ -44,7 +66,7 @@ func (a *API) alertView(v store.Alert) alertView {
 		Host: alertHost{v.Host, v.Hostname, a.hostStatus(v.HostState, v.Host, v.LastSeenHost)},
 		Rule: v.Rule, Severity: v.Severity, Title: v.Title, Description: v.Description, Attack: many(v.Attack), Status: v.Status,
 		Count: v.Count, FirstSeen: at(v.FirstSeen), LastSeen: at(v.LastSeen), Table: v.Table, Entity: v.Entity, Event: many(v.Event),
-		Process: v.Process, Ancestry: many(v.Ancestry), Actions: many(v.Actions), Responses: []responseView{}}
+		Process: viewProcess(v.Process), Ancestry: viewProcesses(v.Ancestry), Actions: many(v.Actions), Responses: []responseView{}}
 }
 
 func alertID(c *gin.Context, s string) (int64, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -44,14 +45,28 @@ func viewResponse(r store.Response) responseView {
 	return v
 }
 
+// whole is a whole number that may come as text, because a browser cannot
+// write every number of 64 bits.
+type whole int64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *whole) UnmarshalJSON(b []byte) error {
+	n, err := strconv.ParseInt(strings.Trim(string(b), `"`), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%s is no whole number", b)
+	}
+	*w = whole(n)
+	return nil
+}
+
 // checkArgs reads an action's arguments strictly: an identity that cannot be
 // reused, so that nothing is done to another process than the one seen.
 func checkArgs(action string, args json.RawMessage) (json.RawMessage, error) {
 	switch action {
 	case "terminate_process":
 		var in struct {
-			PID       *int64 `json:"pid"`
-			StartTime *int64 `json:"start_time_ns"`
+			PID       *whole `json:"pid"`
+			StartTime *whole `json:"start_time_ns"`
 		}
 		if err := strict(args, &in); err != nil {
 			return nil, badRequest("read the args of terminate_process: %v", err)

@@ -89,7 +89,7 @@ func (d *Dispatcher) take(ctx context.Context, host string, q *queue) (cmds []se
 	now := d.now()
 	var calls []func()
 	if serial, args := d.config(); serial > 0 && q.configured != serial {
-		q.configured = serial
+		q.configured, q.configAt = serial, now
 		q.dropConfiguration()
 		q.waiting = append(q.waiting, Item{Type: wire.CommandConfigure, Expires: now.Add(configureLife),
 			Args: func(time.Time) (json.RawMessage, error) { return args, nil }})
