@@ -34,7 +34,7 @@ func (a *Agent) sensorSpecs() ([]sensor.Spec, processes, error) {
 	}
 	if len(a.settings.Dirs) > 0 {
 		specs = append(specs, filesensor.Spec(filesensor.Options{
-			Dirs: a.settings.Dirs, Exclude: []string{a.settings.Data}, Lookup: lookup, Logger: a.log,
+			Dirs: a.settings.Dirs, Exclude: []string{a.settings.Data}, Lookup: lookup, CatchUp: tree.CatchUp, Logger: a.log,
 		}))
 	}
 	if len(a.settings.Regs) > 0 {

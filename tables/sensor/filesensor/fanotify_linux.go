@@ -68,7 +68,8 @@ type watcher struct {
 	folders   *folders
 	snapshot  *snapshot
 	moves     int64
-	procs     map[int32]ProcInfo
+	procs     map[int64]ProcInfo // of one round
+	batch     []waiting
 	pending   map[int64]halfMove // by pid, for kernels without FAN_RENAME
 	overflow  bool
 	refresh   bool
@@ -103,7 +104,7 @@ type halfMove struct {
 func (f *fanotify) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
 	w := &watcher{
 		o: f.o, out: out, self: int32(os.Getpid()), done: make(chan struct{}), quit: make(chan struct{}),
-		snapshot: newSnapshot(f.o.MaxFiles), procs: map[int32]ProcInfo{},
+		snapshot: newSnapshot(f.o.MaxFiles), procs: map[int64]ProcInfo{},
 		pending: map[int64]halfMove{}, unmarked: map[string]string{}, buf: make([]byte, 256<<10), mountinfo: -1,
 	}
 	w.folders = newFolders(w.snapshot)

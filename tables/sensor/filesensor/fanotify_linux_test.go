@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -232,6 +233,7 @@ func TestFanotifyRescansAfterOverflow(t *testing.T) {
 		t.Fatalf("overflow was not told: %v", out.causes)
 	}
 	w.settle()
+	w.release()
 	got := map[string]bool{}
 	for _, e := range out.all() {
 		got[e.Action+" "+strings.TrimPrefix(e.TargetPath, root)] = true
@@ -248,8 +250,48 @@ func TestFanotifyRescansAfterOverflow(t *testing.T) {
 		t.Errorf("found %v", got)
 	}
 	w.settle()
+	w.release()
 	if n := len(out.all()); n != 6 {
 		t.Errorf("%d rows after a second look", n)
+	}
+}
+
+// TestFanotifyLooksUpAfterCatchingUp: what is known of processes comes in
+// batches, and is asked for once a batch.
+func TestFanotifyLooksUpAfterCatchingUp(t *testing.T) {
+	root := t.TempDir()
+	asked, known := 0, false
+	w, out := startFanotify(t, Options{Dirs: []string{root}, Drain: 200 * time.Millisecond,
+		CatchUp: func() { known = true },
+		Lookup: func(pid int64) ProcInfo {
+			asked++
+			defer func() { known = false }()
+			return ProcInfo{Path: "/bin/late", Known: known}
+		}})
+	p := startDoer(t)
+	for i := range 100 {
+		p.do("write", fmt.Sprint(root, "/", i), "x")
+	}
+	p.do("remove", root+"/1")
+	out.wait(t, event.FileDeleted, root+"/1")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{event.FileCreated, event.FileUpdated, event.FileDeleted}
+	var got []string
+	for _, e := range out.all() {
+		if e.TargetPath == root+"/1" {
+			got = append(got, e.Action)
+		}
+		if e.Process != "/bin/late" {
+			t.Fatalf("%s %s by %q", e.Action, e.TargetPath, e.Process)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("saw %v, want %v in this order", got, want)
+	}
+	if asked >= 100 {
+		t.Errorf("one process was looked up %d times", asked)
 	}
 }
 

@@ -39,6 +39,11 @@ type Options struct {
 	// Lookup finds the process that made a change. It is called soon after
 	// the change, and must not block. When nil, /proc is read.
 	Lookup func(pid int64) ProcInfo
+	// CatchUp is called once a batch before Lookup. Who knows processes from
+	// the kernel's events learns of them in batches too: without it, it would
+	// not know a process that has just begun, nor that one has just become
+	// another program. May be nil.
+	CatchUp func()
 	// Drain is for how long events gather; 50 ms when zero. The first after
 	// a quiet time does not wait.
 	Drain time.Duration

@@ -194,18 +194,5 @@ func (w *watcher) emit(n *notice, alive bool, path, action, old string, move int
 	if there {
 		describe(e, st)
 	}
-	if n.pid > 0 {
-		p, ok := w.procs[n.pid]
-		if !ok {
-			if alive || !w.o.procOnly {
-				p = w.o.Lookup(int64(n.pid))
-			}
-			w.procs[n.pid] = p
-		}
-		if p.Known {
-			e.StartTime, e.Process, e.Name, e.Cmdline = p.StartTime, p.Path, p.Name, p.Cmdline
-			e.UserID, e.Parent = p.UID, p.Parent
-		}
-	}
-	w.out.Publish(e)
+	w.publish(e, alive)
 }

@@ -25,7 +25,7 @@ func (w *watcher) loop() {
 		if w.mountinfo >= 0 {
 			fds = append(fds, unix.PollFd{Fd: int32(w.mountinfo), Events: unix.POLLPRI})
 		}
-		_, err := unix.Poll(fds, int(max(time.Until(next), time.Millisecond)/time.Millisecond)+1)
+		_, err := unix.Poll(fds, int(max(time.Until(next), 0)/time.Millisecond)+1)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			w.err = fmt.Errorf("poll fanotify: %w", err)
 			return
@@ -46,6 +46,7 @@ func (w *watcher) loop() {
 		}
 		if w.refresh || time.Now().After(next) {
 			w.resolveAgain()
+			w.release()
 			next = time.Now().Add(refreshEvery)
 		}
 		if events {
@@ -80,7 +81,7 @@ func (w *watcher) nap() {
 
 // readAll reads until nothing is queued, or has been for a while.
 func (w *watcher) readAll() error {
-	clear(w.procs)
+	defer w.release()
 	for range 64 {
 		n, err := unix.Read(w.fd, w.buf)
 		switch {
@@ -124,7 +125,7 @@ func (w *watcher) rescan() {
 		if c.info != nil {
 			describeInfo(e, c.info)
 		}
-		w.out.Publish(e)
+		w.publish(e, false)
 	})
 }
 
@@ -163,7 +164,7 @@ func (w *watcher) appeared(dir string) {
 			e := w.newFile(path, event.FileCreated)
 			e.Source = "rescan"
 			describeInfo(e, info)
-			w.out.Publish(e)
+			w.publish(e, false)
 		}
 		w.snapshot.put(path, seenOf(info))
 		return nil
