@@ -121,13 +121,23 @@ func (c *collection) process(pid int64) {
 		return
 	}
 	defer p.Close()
-	ns, err := p.NetNS()
+	body := p
+	var st procfs.Stat
+	if err := p.Stat(&st); err == nil && st.Zombie() {
+		// A process whose first thread has ended holds its sockets all the same.
+		var alive bool
+		if body, alive = p.Body(&st); !alive {
+			return
+		}
+		defer body.Close()
+	}
+	ns, err := body.NetNS()
 	if err != nil {
 		c.deny(err)
 		ns = c.own
 	}
 	start := int32(len(c.holders))
-	err = p.Sockets(func(fd int64, inode uint64) {
+	err = body.Sockets(func(fd int64, inode uint64) {
 		at := c.first[inode]
 		if at >= start {
 			// The same socket again, by another descriptor of this process.

@@ -179,28 +179,34 @@ func (s *snapshot) read(pid int64, row *Process) error {
 			row.Username = tables.Some(name)
 		}
 	}
-	mem := !st.Kernel() && !st.Zombie() && !st.Exiting()
+	// body is where the files and memory are: a living thread's folder, should
+	// the first thread have ended.
+	body, mem := p.Body(&st)
+	if !body.Is(&p) {
+		defer body.Close()
+	}
+	mem = mem && !st.Kernel()
 	if s.want.exe && mem {
-		if err := s.exe(&p, row); err != nil {
+		if err := s.exe(&body, row); err != nil {
 			return err
 		}
 	}
 	if s.want.cmdline && mem {
-		if row.Cmdline, err = p.Cmdline(); err != nil {
+		if row.Cmdline, err = body.Cmdline(); err != nil {
 			if err = s.deny("cmdline", err); err != nil {
 				return err
 			}
 		}
 	}
 	if s.want.cwd && mem {
-		if row.Cwd, err = p.Cwd(); err != nil {
+		if row.Cwd, err = body.Cwd(); err != nil {
 			if err = s.deny("cwd", err); err != nil {
 				return err
 			}
 		}
 	}
 	if s.want.root && mem {
-		if row.Root, err = p.Root(); err != nil {
+		if row.Root, err = body.Root(); err != nil {
 			if err = s.deny("root", err); err != nil {
 				return err
 			}
@@ -228,7 +234,7 @@ func (s *snapshot) read(pid int64, row *Process) error {
 		if err := p.Stat(&st); err != nil {
 			return err
 		}
-		if st.Zombie() || st.Exiting() {
+		if (st.Zombie() || st.Exiting()) && body.Is(&p) {
 			return procfs.ErrGone
 		}
 	}
@@ -329,17 +335,21 @@ func (s *snapshot) readParent(pid int64) *parent {
 		return nil
 	}
 	k := &parent{name: st.Comm}
-	if st.Kernel() || st.Zombie() || st.Exiting() {
+	body, mem := p.Body(&st)
+	if !body.Is(&p) {
+		defer body.Close()
+	}
+	if !mem || st.Kernel() {
 		return k
 	}
 	if s.want.parentPath {
 		var row Process
-		if s.exe(&p, &row) == nil {
+		if s.exe(&body, &row) == nil {
 			k.path = row.Path
 		}
 	}
 	if s.want.parentCmd {
-		if c, err := p.Cmdline(); err == nil {
+		if c, err := body.Cmdline(); err == nil {
 			k.cmdline = c
 		} else if s.deny("cmdline", err) != nil {
 			return nil

@@ -1,11 +1,14 @@
 package process
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -159,6 +162,63 @@ func TestLiveProcesses(t *testing.T) {
 			t.Errorf("%s: %v by pid, %v in the list", c, one[c], row[c])
 		}
 	}
+}
+
+// TestMain lets the test be its own child: a program whose first thread ends
+// while another lives on until its input ends.
+func TestMain(m *testing.M) {
+	if os.Getenv("EDR_TEST_HEADLESS") == "" {
+		os.Exit(m.Run())
+	}
+	runtime.LockOSThread()
+	if syscall.Gettid() != os.Getpid() {
+		fmt.Println("not the first thread")
+		os.Exit(1)
+	}
+	go func() {
+		for { // until the first thread is a zombie
+			b, err := os.ReadFile("/proc/self/stat")
+			if err != nil || strings.Contains(string(b), ") Z ") {
+				break
+			}
+		}
+		fmt.Println("ready")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	_, _, _ = syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
+}
+
+// TestHeadless sees what a process runs whose first thread has ended: it looks
+// like a zombie and is none.
+func TestHeadless(t *testing.T) {
+	cmd := exec.Command(os.Args[0], "-hidden")
+	cmd.Env = append(os.Environ(), "EDR_TEST_HEADLESS=1")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		_ = cmd.Wait()
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if line == "not the first thread\n" {
+		t.Skip("the runtime did not run main on the first thread")
+	}
+	if line != "ready\n" {
+		t.Fatalf("the child said %q, %v", line, err)
+	}
+	row := Scan(t, Processes, Live(t)).Find(t, "pid", cmd.Process.Pid)
+	self, _ := os.Executable()
+	Want(t, row, map[string]any{"state": "Z", "path": self, "cmdline": os.Args[0] + " -hidden", "root": "/", "on_disk": 1})
 }
 
 // TestChurn reads the processes while others come and go: none may come as half
