@@ -35,6 +35,7 @@ type Exec struct {
 	Uptime       int64  `col:"uptime" doc:"Time of execution in seconds since boot."`
 	Status       int64  `col:"status" doc:"Result of the execution; 0, since only executions that happened are recorded."`
 	Syscall      string `col:"syscall" doc:"System call: execve or execveat, which the kernel event does not tell apart."`
+	Filename     string `col:"filename,ours" doc:"Name given to execve, as given: of a script the script's, while path is its interpreter's. Empty where unknown."`
 	ParentParent int64  `col:"grandparent,ours,hidden" doc:"Process ID of the parent's parent, 0 where unknown."`
 }
 

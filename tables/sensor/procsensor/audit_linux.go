@@ -278,7 +278,7 @@ func (r *auditRun) finish(e *auditExec) {
 	argv := e.strings()
 	ev := &event.Exec{
 		Actor:  event.Actor{PID: e.PID, Path: e.Exe},
-		Parent: e.PPID, Name: e.Comm, Cmdline: cmdline(argv), CmdlineSize: e.Size,
+		Parent: e.PPID, Filename: e.Filename, Name: e.Comm, Cmdline: cmdline(argv), CmdlineSize: e.Size,
 		Argv: argvJSON(argv), Truncated: e.Cut || len(argv) < e.Argc,
 		Mode: e.Mode, CWD: e.CWD, AUID: e.AUID,
 		UID: e.UID, EUID: e.EUID, SUID: e.SUID, FSUID: e.FSUID,

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -108,7 +109,22 @@ func TestAuditHeld(t *testing.T) {
 // holdAudit makes this program take the audit until its input ends.
 const holdAudit = "PROCSENSOR_TEST_HOLD_AUDIT"
 
+// exitThreads makes this program end with code 9 while threads of it wait.
+const exitThreads = "PROCSENSOR_TEST_EXIT_THREADS"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(exitThreads) != "" {
+		ready := make(chan struct{})
+		for range 8 {
+			go func() {
+				runtime.LockOSThread()
+				ready <- struct{}{}
+				select {}
+			}()
+			<-ready
+		}
+		os.Exit(9)
+	}
 	if os.Getenv(holdAudit) == "" {
 		os.Exit(m.Run())
 	}

@@ -31,6 +31,7 @@ type auditExec struct {
 	SGID      int64
 	FSGID     int64
 	Comm, Exe string
+	Filename  string // as given to execve
 	CWD       string
 	Mode      string // of the executed file, octal with a leading 0
 	OwnerUID  int64
@@ -157,6 +158,8 @@ func (e *auditExec) add(kind uint16, body []byte) {
 		e.firstPath = true
 		auditFields(body, func(key, value []byte) {
 			switch string(key) {
+			case "name":
+				e.Filename = string(auditText(value))
 			case "mode":
 				e.Mode = string(value)
 			case "ouid":

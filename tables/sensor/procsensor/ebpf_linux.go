@@ -126,7 +126,7 @@ func (r *ebpfRun) publishExec(e *bpf.Exec) {
 	ev := &event.Exec{
 		Actor:  event.Actor{PID: p.PID, StartTime: p.Start, Path: path, CgroupID: e.Cgroup},
 		Parent: p.Parent, ParentStart: p.ParentStart, ParentParent: int64(e.GPPID),
-		Name: e.Comm, Cmdline: p.Cmdline, CmdlineSize: int64(e.ArgvSize), Argv: argvJSON(argv), Truncated: truncated,
+		Filename: e.Filename, Name: e.Comm, Cmdline: p.Cmdline, CmdlineSize: int64(e.ArgvSize), Argv: argvJSON(argv), Truncated: truncated,
 		Mode: "0" + strconv.FormatUint(uint64(e.Mode), 8), CWD: cwd, AUID: int64(e.AUID),
 		UID: int64(e.UID), EUID: int64(e.EUID), SUID: int64(e.SUID), FSUID: int64(e.FSUID),
 		GID: int64(e.GID), EGID: int64(e.EGID), SGID: int64(e.SGID), FSGID: int64(e.FSGID),

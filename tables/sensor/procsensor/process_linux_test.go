@@ -27,13 +27,14 @@ type collector struct {
 	mu    sync.Mutex
 	execs map[int64][]*event.Exec
 	exits map[int64]*event.Exit
+	ends  map[int64]int
 	lost  map[string]uint64
 	more  chan struct{}
 }
 
 func newCollector() *collector {
 	return &collector{
-		execs: map[int64][]*event.Exec{}, exits: map[int64]*event.Exit{},
+		execs: map[int64][]*event.Exec{}, exits: map[int64]*event.Exit{}, ends: map[int64]int{},
 		lost: map[string]uint64{}, more: make(chan struct{}, 1),
 	}
 }
@@ -46,6 +47,7 @@ func (c *collector) Publish(e event.Event) {
 		c.execs[e.PID] = append(c.execs[e.PID], e)
 	case *event.Exit:
 		c.exits[e.PID] = e
+		c.ends[e.PID]++
 	}
 	select {
 	case c.more <- struct{}{}:
@@ -165,6 +167,9 @@ func checkExecs(t *testing.T, c *collector, want map[int64][]string) {
 		if e.Parent != int64(os.Getpid()) || e.ParentPath != self {
 			t.Errorf("pid %d: parent %d %q, want %d %q", pid, e.Parent, e.ParentPath, os.Getpid(), self)
 		}
+		if e.Filename != argv0(e.Source, argv[0]) {
+			t.Errorf("pid %d: filename %q, want %q", pid, e.Filename, argv[0])
+		}
 		if e.Path != truth || e.Name != "true" || e.UID != 0 {
 			t.Errorf("pid %d: path %q name %q uid %d", pid, e.Path, e.Name, e.UID)
 		}
@@ -175,6 +180,14 @@ func checkExecs(t *testing.T, c *collector, want map[int64][]string) {
 			t.Errorf("pid %d: no start", pid)
 		}
 	}
+}
+
+// argv0 is the filename that a mechanism is to tell; the connector knows none.
+func argv0(source, given string) string {
+	if source == "connector" {
+		return ""
+	}
+	return given
 }
 
 func testExecs(t *testing.T, make func(Options) sensor.Mechanism) {
@@ -206,6 +219,15 @@ func testExits(t *testing.T, make func(Options) sensor.Mechanism) {
 		_ = cmd.Run()
 		want[int64(cmd.Process.Pid)] = end{code, 0}
 	}
+	// One with many threads, whose end is one event all the same.
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	threads := exec.Command(self)
+	threads.Env = append(os.Environ(), exitThreads+"=1")
+	_ = threads.Run()
+	want[int64(threads.Process.Pid)] = end{9, 0}
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSEGV} {
 		cmd := exec.Command("/bin/sleep", "600")
 		if err := cmd.Start(); err != nil {
@@ -227,6 +249,9 @@ func testExits(t *testing.T, make func(Options) sensor.Mechanism) {
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n := c.ends[int64(threads.Process.Pid)]; n != 1 {
+		t.Errorf("a process with many threads ended %d times", n)
+	}
 	for pid, w := range want {
 		e := c.exits[pid]
 		if e.ExitCode != w.code || e.Signal != w.signal {
@@ -245,6 +270,30 @@ func ebpf(o Options) sensor.Mechanism { return NewEBPF(o) }
 
 func TestEBPFExecs(t *testing.T) { testExecs(t, ebpf) }
 func TestEBPFExits(t *testing.T) { testExits(t, ebpf) }
+
+// TestEBPFScript wants the interpreter as path and the script as filename.
+func TestEBPFScript(t *testing.T) {
+	c, _, _ := begin(t, ebpf, Options{Interval: 50 * time.Millisecond})
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/run.sh", []byte("#!/bin/sh\n:\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("./run.sh", "arg")
+	cmd.Dir = dir
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	pid := int64(cmd.Process.Pid)
+	c.wait(t, "the script", func() bool { return len(c.execs[pid]) > 0 })
+	sh, err := filepath.EvalSymlinks("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := c.execs[pid][0]
+	if e.Path != sh || e.Filename != "./run.sh" || e.CWD != dir || e.Argv != `["/bin/sh","./run.sh","arg"]` {
+		t.Errorf("path %q filename %q cwd %q argv %s", e.Path, e.Filename, e.CWD, e.Argv)
+	}
+}
 
 // TestEBPFAncestry has a shell that forks without executing: its child is what
 // it is itself, and the grandchild's ancestry goes through it though it is gone.
