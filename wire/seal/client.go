@@ -247,6 +247,17 @@ func (c *Client) seal(s *clientSession, ch Channel, plain []byte) (request []byt
 	return request, func(reply []byte) ([]byte, error) { return s.open(h, reply) }, nil
 }
 
+// Request seals a text for a channel in the present session and returns what
+// opens the reply to it. Without a session the error is ErrUnknownSession:
+// open one.
+func (c *Client) Request(ch Channel, plain []byte) (request []byte, open func(reply []byte) ([]byte, error), err error) {
+	s := c.current()
+	if s == nil {
+		return nil, nil, fmt.Errorf("make a %s request: %w", ch, ErrUnknownSession)
+	}
+	return c.seal(s, ch, plain)
+}
+
 // open reads the reply to the request with header q.
 func (s *clientSession) open(q header, reply []byte) ([]byte, error) {
 	h, _, err := readHeader(reply)

@@ -363,6 +363,23 @@ func (s *Server) request(body []byte, c Channel) (*serverSession, header, []byte
 	return sess, h, plain, err
 }
 
+// Open opens a request that came on a channel, for another transport or
+// another kind of text than HandlePost, HandlePoll and HandleAnswer take.
+// reply seals the answer to it.
+func (s *Server) Open(body []byte, c Channel) (host Host, plain []byte, reply func(plain []byte) ([]byte, error), err error) {
+	sess, h, plain, err := s.request(body, c)
+	if err != nil {
+		return Host{}, nil, nil, err
+	}
+	return sess.host, plain, func(p []byte) ([]byte, error) {
+		packed, err := pack(p)
+		if err != nil {
+			return nil, err
+		}
+		return sess.reply(h, s.o.Keys.Serial(), packed)
+	}, nil
+}
+
 // refuseRecord refuses a record; the host is named only if the session told
 // who it is.
 func (s *Server) refuseRecord(err error, sess *serverSession, h header) Reply {
