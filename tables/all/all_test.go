@@ -54,6 +54,7 @@ var outsideAgent = map[string]bool{"edr_sensors": true, "edr_schedule": true, "o
 
 var atLeastOne = map[string]bool{
 	"processes": true, "users": true, "groups": true, "os_version": true, "system_info": true, "time": true,
+	"uptime": true, "kernel_info": true, "edr_info": true, "osquery_info": true,
 }
 
 // TestDeclarations holds what tables.New cannot know of a single table.

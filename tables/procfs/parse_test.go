@@ -245,6 +245,10 @@ func FuzzParsers(f *testing.F) {
 		_, _ = ParseBootTime(b)
 		_, _ = ParseMemTotal(b)
 		SocketInode(b)
+		if m, err := ParseMount(b); err == nil && (m.Path == "" || len(m.Path) > len(b)) {
+			t.Errorf("a mount at %q of %q", m.Path, b)
+		}
+		_, _ = ParseLimit(b)
 		c := ContainerID(CgroupPath(b))
 		if !strings.Contains(string(b), string(c)) {
 			t.Errorf("the container %q is not in %q", c, b)
