@@ -154,7 +154,10 @@ func (l *Log) unclean(last uint64) {
 	to := max(since, min(now.UnixNano(), since+int64(time.Minute)))
 	l.noteGap(gap{allTables, last + 1, max(l.nextID-1, last+1), since, to, fmt.Sprintf(
 		"the agent did not stop in order after %s: events of its last %s may be missing",
-		time.Unix(0, since).UTC().Format(time.RFC3339), l.o.SyncEvery), false})
+		time.Unix(0, since).UTC().Format(time.RFC3339), l.o.SyncEvery),
+		// Unless something was cut off, the numbers were only set aside: to name
+		// them would tell of events that most likely never were.
+		l.stats.CutBytes == 0})
 }
 
 // report tells the operator what opening found.
