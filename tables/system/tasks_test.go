@@ -128,6 +128,17 @@ func TestScheduledTasks(t *testing.T) {
 	}
 }
 
+// TestZone takes a machine whose time zone is broken as one in UTC, and says so.
+func TestZone(t *testing.T) {
+	r := Scan(t, ScheduledTasks, Host(t, map[string]string{"etc/localtime": "broken", "etc/crontab": "0 8 * * * root x\n"}))
+	if r.Err != nil || len(r.Rows) != 1 || r.Rows[0]["next_run_time"] != at("2026-03-04 08:00") {
+		t.Errorf("%v, %v", r.Rows, r.Err)
+	}
+	if !strings.Contains(fmt.Sprint(r.Warnings), "time zone is taken as UTC") {
+		t.Errorf("not told: %v", r.Warnings)
+	}
+}
+
 func TestCrontabTable(t *testing.T) {
 	r := Scan(t, Crontab, tasks(t))
 	if r.Err != nil {
