@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -162,139 +160,6 @@ func (w *watcher) open() error {
 	return nil
 }
 
-// mark marks the file systems of all roots and of what is mounted below them.
-func (w *watcher) mark() {
-	w.unmarked = map[string]string{}
-	for _, top := range w.roots.top() {
-		w.markOne(nearest(top), top)
-	}
-	for _, missing := range w.roots.missing {
-		w.markOne(nearest(missing), "")
-	}
-	for _, m := range mountPoints() {
-		if w.roots.inDirs(m.path) && !w.roots.excluded(m.path) {
-			w.markOne(m.path, m.path)
-		}
-	}
-}
-
-// markOne marks the file system of a folder; root is what is then not watched
-// if that fails.
-func (w *watcher) markOne(dir, root string) {
-	fail := func(err error) {
-		if root != "" {
-			w.unmarked[root] = err.Error()
-		}
-	}
-	fsid, isNew, err := w.folders.addSystem(dir)
-	if err != nil {
-		fail(err)
-		return
-	}
-	if !isNew {
-		return
-	}
-	flags := uint(unix.FAN_MARK_ADD | unix.FAN_MARK_FILESYSTEM)
-	err = unix.FanotifyMark(w.fd, flags, w.mask, unix.AT_FDCWD, dir)
-	if errors.Is(err, unix.EINVAL) && w.mask&unix.FAN_RENAME != 0 {
-		w.mask = w.mask&^unix.FAN_RENAME | maskMove
-		err = unix.FanotifyMark(w.fd, flags, w.mask, unix.AT_FDCWD, dir)
-	}
-	if err != nil {
-		w.folders.dropSystem(fsid)
-		fail(fmt.Errorf("fanotify cannot mark the file system of %s: %w", dir, err))
-	}
-}
-
-func (w *watcher) reasons() []string {
-	var out []string
-	for root, why := range w.unmarked {
-		out = append(out, root+": "+why)
-	}
-	slices.Sort(out)
-	if len(out) == 0 {
-		out = append(out, "none of the folders exists")
-	}
-	return out
-}
-
-// startRest watches by inotify what fanotify cannot.
-func (w *watcher) startRest() {
-	o := w.o
-	o.Dirs = nil
-	for root := range w.unmarked {
-		o.Dirs = append(o.Dirs, root)
-	}
-	slices.Sort(o.Dirs)
-	if slices.Equal(o.Dirs, w.restDirs) {
-		return
-	}
-	w.restDirs, w.restWhy = o.Dirs, ""
-	old := w.currentRest()
-	var rest sensor.Running
-	if len(o.Dirs) > 0 {
-		var err error
-		if rest, err = newNotify(o).Start(w.ctx, w.out); err != nil {
-			w.restWhy = err.Error()
-			rest = nil
-		}
-	}
-	w.mu.Lock()
-	w.rest = rest
-	w.mu.Unlock()
-	if old != nil {
-		old.Close()
-	}
-}
-
-// index learns the handles of all watched folders and, if asked, what they
-// hold.
-func (w *watcher) index(fill bool) {
-	clear(w.folders.known)
-	w.folders.forgetUnwatched()
-	for _, root := range w.roots.dirs {
-		w.snapshot.addTop(root)
-		w.indexTree(root, fill, math.MaxInt)
-	}
-	for file := range w.roots.files {
-		if info, err := os.Lstat(file); err == nil && fill {
-			w.snapshot.put(file, seenOf(info))
-		}
-	}
-}
-
-// indexTree does so for one tree, up to limit files and folders in it. Those
-// beyond are learned when something happens there.
-func (w *watcher) indexTree(root string, fill bool, limit int) {
-	fsids := map[uint64]string{}
-	one := roots{dirs: []string{root}, exclude: w.roots.exclude}
-	walk(&one, func(path string, info os.FileInfo) error {
-		if limit--; limit < 0 {
-			return fs.SkipAll
-		}
-		if fill {
-			w.snapshot.put(path, seenOf(info))
-		}
-		if !info.IsDir() {
-			return nil
-		}
-		dev := deviceOf(info)
-		fsid, ok := fsids[dev]
-		if !ok {
-			var sfs unix.Statfs_t
-			if unix.Statfs(path, &sfs) != nil {
-				return nil
-			}
-			fsid = fsidOf(&sfs)
-			fsids[dev] = fsid
-		}
-		if key, err := keyOf(fsid, path); err == nil {
-			w.folders.put(key, path)
-		}
-		return nil
-	})
-}
-
 // Done implements sensor.Running.
 func (w *watcher) Done() <-chan struct{} { return w.done }
 
@@ -359,6 +224,9 @@ func (w *watcher) Describe() (string, bool) {
 		parts = append(parts, "not there yet: "+strings.Join(s.missing, ", "))
 	}
 	parts = append(parts, fmt.Sprintf("watches %d folders with %d files", s.folders, s.files))
+	if s.gone > 0 {
+		parts = append(parts, fmt.Sprintf("%d events came from folders, watched or not, that were gone before they could be placed", s.gone))
+	}
 	if s.own > 0 {
 		parts = append(parts, fmt.Sprintf("%d changes by the agent itself or in its own folders left out", s.own))
 	}
