@@ -43,7 +43,7 @@ func (d *DB) Receive(ctx context.Context, sc store.Scope, dl store.Delivery) (st
 }
 
 func (t *tx) gap(host, outbox string, at time.Time, g wire.Gap) error {
-	n, err := t.changed("INSERT OR IGNORE INTO gaps (host, outbox, first, last, reason) VALUES (?,?,?,?,?)",
+	n, err := t.changed("INSERT INTO gaps (host, outbox, first, last, reason) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
 		host, outbox, int64(g.From), int64(g.To), clip(g.Reason, 500))
 	if err != nil || n == 0 {
 		return err
@@ -54,7 +54,7 @@ func (t *tx) gap(host, outbox string, at time.Time, g wire.Gap) error {
 
 func (t *tx) receive(sc store.Scope, dl *store.Delivery, it *store.Item, ch *store.Changes) error {
 	host := dl.Host
-	n, err := t.changed("INSERT OR IGNORE INTO received (host, outbox, number, hash) VALUES (?,?,?,?)", host, dl.Outbox, int64(it.Number), it.Hash)
+	n, err := t.changed("INSERT INTO received (host, outbox, number, hash) VALUES (?,?,?,?) ON CONFLICT DO NOTHING", host, dl.Outbox, int64(it.Number), it.Hash)
 	if err != nil {
 		return err
 	}

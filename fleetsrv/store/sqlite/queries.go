@@ -222,7 +222,7 @@ func (t *tx) answer(sc store.Scope, host string, a *store.Answer, part *store.Qu
 	if room := maxRows - int(qh.Rows); len(a.Rows) > room {
 		a.Rows, a.Truncated = a.Rows[:max(room, 0)], true
 	}
-	n, err := t.changed("INSERT OR IGNORE INTO query_parts (query, first, host, part, n, columns, cells) VALUES (?,?,?,?,?,?,?)",
+	n, err := t.changed("INSERT INTO query_parts (query, first, host, part, n, columns, cells) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
 		a.Query, first, host, a.Part, len(a.Rows), list(a.Columns), list(a.Rows))
 	if err != nil || n == 0 {
 		return err
