@@ -89,7 +89,7 @@ typedef struct edr_cursor {
   int row, rows, width;
   uintptr_t cells, arena;
   int16_t *slot; /* column to slot of the batch, -1 where it is not wanted */
-  /* how often each content has been met by x_rowid in this scan */
+  /* how often each content has been met by edr_rowid in this scan */
   struct edr_met { uint64_t hash; uint64_t times; } *met;
   size_t nmet, capmet;
   int metrow; /* the row that was met last, and its identifier */
@@ -105,6 +105,7 @@ void edr_interrupt(edr_conn *c);
 int edr_function(edr_conn *c, const char *name, int nargs, uintptr_t index);
 int edr_step(edr_conn *c, sqlite3_stmt *stmt, int ncol, int maxrows, int *rows);
 int edr_register(edr_conn *c);
+int edr_rowid(sqlite3_vtab_cursor *vc, sqlite3_int64 *out);
 void edr_result_text(sqlite3_context *ctx, const char *p, size_t n);
 void edr_result_blob(sqlite3_context *ctx, const void *p, size_t n);
 
