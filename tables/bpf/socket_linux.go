@@ -20,16 +20,27 @@ var socketObject []byte
 // SocketOptions of LoadSocket. The zero value gives the defaults.
 type SocketOptions struct {
 	Options
-	// NoFexit takes accept from the end of the system call even where the
-	// kernel would let us trace inet_accept.
-	NoFexit bool
+	// Accept is how accept is to be seen; empty for the best that works here.
+	Accept string
 }
+
+// The ways to see accept, best first.
+const (
+	// AcceptFexit traces inet_accept; some kernels forbid it.
+	AcceptFexit = "fexit"
+	// AcceptName is called when accept asks for the peer's name. A caller that
+	// does not want the name shows as TypeIncoming without TypeAccept until it
+	// closes the connection. It needs the cgroup v2 root.
+	AcceptName = "getpeername"
+	// AcceptExit looks at the end of the system call, which costs every system
+	// call of the machine a little.
+	AcceptExit = "sys_exit"
+)
 
 // Socket programs as they are attached.
 type SocketPrograms struct {
 	*Ring
-	// Accept is how accept is seen: "fexit", or "sys_exit", which costs every
-	// system call of the machine a little.
+	// Accept is how accept is seen.
 	Accept string
 	// Cgroup is the cgroup v2 root to which the programs for bind and for UDP
 	// connect are attached; empty where NoCgroup says why not.
@@ -46,6 +57,11 @@ var (
 		"socket_bind4":    ebpf.AttachCGroupInet4PostBind,
 		"socket_bind6":    ebpf.AttachCGroupInet6PostBind,
 	}
+	// socketNames are those of AcceptName.
+	socketNames = map[string]ebpf.AttachType{
+		"socket_named4": ebpf.AttachCgroupInet4GetPeername,
+		"socket_named6": ebpf.AttachCgroupInet6GetPeername,
+	}
 	acceptNumbers = map[string][2]int64{
 		"amd64": {43, 288},
 		// The table that arm64, riscv64 and loong64 share.
@@ -60,8 +76,8 @@ func LoadSocket(opts SocketOptions) (*SocketPrograms, error) {
 		opts.RingBytes = 1 << 20
 	}
 	var failed error
-	for _, accept := range []string{"fexit", "sys_exit"} {
-		if accept == "fexit" && opts.NoFexit {
+	for _, accept := range []string{AcceptFexit, AcceptName, AcceptExit} {
+		if opts.Accept != "" && opts.Accept != accept {
 			continue
 		}
 		s, err := loadSocket(opts.Options.filled(), accept)
@@ -78,24 +94,13 @@ func loadSocket(opts Options, accept string) (*SocketPrograms, error) {
 	if err != nil {
 		return nil, err
 	}
-	numbers, ok := acceptNumbers[runtime.GOARCH]
-	if accept == "fexit" {
-		delete(spec.Programs, "socket_accept_exit")
-	} else {
-		if !ok {
-			return nil, &LoadError{Op: "see accept by system call", Reason: "the numbers of accept are not known on " + runtime.GOARCH, Err: errors.ErrUnsupported}
-		}
-		delete(spec.Programs, "socket_accept")
-		for i, name := range []string{"nr_accept", "nr_accept4"} {
-			if err := setConstant(spec, name, numbers[i]); err != nil {
-				return nil, err
-			}
-		}
+	root, noCgroup := cgroupRoot("/proc/self/mountinfo")
+	if err := chooseAccept(spec, accept, noCgroup); err != nil {
+		return nil, err
 	}
 	s := &SocketPrograms{Accept: accept, loaded: &loaded{}}
-	root, err := cgroupRoot("/proc/self/mountinfo")
-	if err != nil {
-		s.NoCgroup = err
+	if noCgroup != nil {
+		s.NoCgroup = noCgroup
 		for name := range socketCgroup {
 			delete(spec.Programs, name)
 		}
@@ -129,13 +134,24 @@ func loadSocket(opts Options, accept string) (*SocketPrograms, error) {
 	if err := attach("the tracepoint inet_sock_set_state", l, err); err != nil {
 		return nil, err
 	}
-	if accept == "fexit" {
+	switch accept {
+	case AcceptName:
+		for name, kind := range socketNames {
+			l, err = link.AttachCgroup(link.CgroupOptions{Path: root, Attach: kind, Program: coll.Programs[name]})
+			if err := attach(name+" at the cgroup root "+root, l, err); err != nil {
+				return nil, err
+			}
+		}
+		l = nil
+	case AcceptFexit:
 		l, err = link.AttachTracing(link.TracingOptions{Program: coll.Programs["socket_accept"]})
-	} else {
+	case AcceptExit:
 		l, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: "sys_exit", Program: coll.Programs["socket_accept_exit"]})
 	}
-	if err := attach("accept by "+accept, l, err); err != nil {
-		return nil, err
+	if l != nil || err != nil {
+		if err := attach("accept by "+accept, l, err); err != nil {
+			return nil, err
+		}
 	}
 	if s.NoCgroup != nil {
 		return s, nil
@@ -150,6 +166,36 @@ func loadSocket(opts Options, accept string) (*SocketPrograms, error) {
 	}
 	s.Cgroup = root
 	return s, nil
+}
+
+// chooseAccept leaves the programs of one way to see accept and sets their
+// constants.
+func chooseAccept(spec *ebpf.CollectionSpec, accept string, noCgroup error) error {
+	if accept != AcceptFexit {
+		delete(spec.Programs, "socket_accept")
+	}
+	if accept != AcceptExit {
+		delete(spec.Programs, "socket_accept_exit")
+	}
+	if accept != AcceptName {
+		for name := range socketNames {
+			delete(spec.Programs, name)
+		}
+	}
+	switch accept {
+	case AcceptName:
+		if noCgroup != nil {
+			return noCgroup
+		}
+		return setConstant(spec, "accept_by_name", 1)
+	case AcceptExit:
+		numbers, ok := acceptNumbers[runtime.GOARCH]
+		if !ok {
+			return &LoadError{Op: "see accept by system call", Reason: "the numbers of accept are not known on " + runtime.GOARCH, Err: errors.ErrUnsupported}
+		}
+		return errors.Join(setConstant(spec, "nr_accept", numbers[0]), setConstant(spec, "nr_accept4", numbers[1]))
+	}
+	return nil
 }
 
 // Detach takes the programs off and lets Run hand out what is still in the

@@ -16,6 +16,7 @@ const (
 	TypeListen                 // a TCP socket listens
 	TypeBind                   // a TCP or UDP socket got its address by bind
 	TypeUDPConnect             // a UDP socket got its peer by connect
+	TypeIncoming               // a peer connected; nobody has accepted it yet
 )
 
 // Socket is something that happened to a socket.
@@ -44,7 +45,7 @@ func DecodeSocket(raw []byte, into *Socket) (err error) {
 	if into.Header, err = DecodeHeader(raw); err != nil {
 		return err
 	}
-	if into.Type < TypeAttempt || into.Type > TypeUDPConnect {
+	if into.Type < TypeAttempt || into.Type > TypeIncoming {
 		return fmt.Errorf("decode socket record: unknown type %d", into.Type)
 	}
 	into.Identity = decodeIdentity(raw[headerSize:])

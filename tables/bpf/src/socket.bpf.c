@@ -19,6 +19,7 @@ enum {
 	REC_LISTEN,
 	REC_BIND,
 	REC_UDP_CONNECT,
+	REC_INCOMING, // a peer connected; nobody has accepted it yet
 };
 
 enum { ESTABLISHED = 1, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING };
@@ -38,11 +39,12 @@ struct socket_rec {
 	__u16 family, protocol;
 };
 
-enum { CONNECTING, OPEN };
+enum { CONNECTING, OPEN, INCOMING };
 
 struct opener {
 	struct identity id;
 	__u64 opened;
+	__u64 sk; // the key again, as a number that programs may read from
 	__u32 state;
 	__u32 pad;
 };
@@ -57,6 +59,10 @@ struct {
 // Numbers of the system calls accept and accept4; the loader sets them.
 const volatile __s64 nr_accept = -1;
 const volatile __s64 nr_accept4 = -1;
+
+// Whether accept is seen by the name of the peer that it asks for; the loader
+// sets it.
+const volatile __s64 accept_by_name = 0;
 
 static __always_inline void ends(struct socket_rec *r, const struct sock *sk)
 {
@@ -73,6 +79,24 @@ static __always_inline void ends(struct socket_rec *r, const struct sock *sk)
 		bpf_core_read(r->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
 		bpf_core_read(r->remote, 16, &sk->__sk_common.skc_v6_daddr);
 	}
+}
+
+// adopted tells of an accept by the current task of a connection that waited
+// for one.
+static __always_inline void adopted(struct opener *o)
+{
+	struct socket_rec r = {};
+	struct cpu_count *c;
+
+	ends(&r, (const struct sock *)o->sk);
+	identify(&o->id, (void *)bpf_get_current_task());
+	o->opened = bpf_ktime_get_boot_ns();
+	o->state = OPEN;
+	r.id = o->id;
+	r.opened = o->opened;
+	c = stamp(&r.h, REC_ACCEPT);
+	if (c)
+		submit(c, &r, sizeof(r));
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -104,6 +128,16 @@ int socket_state(__u64 *ctx)
 	case ESTABLISHED:
 		bpf_get_socket_cookie((void *)sk);
 		o = bpf_map_lookup_elem(&openers, &key);
+		if (!o && old == SYN_RECV && accept_by_name) {
+			struct opener fresh = {};
+
+			fresh.opened = bpf_ktime_get_boot_ns();
+			fresh.sk = key;
+			fresh.state = INCOMING;
+			bpf_map_update_elem(&openers, &key, &fresh, BPF_ANY);
+			type = REC_INCOMING;
+			break;
+		}
 		if (!o || o->state != CONNECTING)
 			return 0; // the passive side: accept tells of it
 		o->state = OPEN;
@@ -111,6 +145,16 @@ int socket_state(__u64 *ctx)
 		r.opened = o->opened;
 		type = REC_CONNECTED;
 		break;
+	case FIN_WAIT1:
+	case LAST_ACK:
+		// close and shutdown come from the task that has the socket. If it
+		// accepted without asking for the peer, here is where it shows.
+		if (!accept_by_name || !(bpf_get_current_pid_tgid() >> 32))
+			return 0;
+		o = bpf_map_lookup_elem(&openers, &key);
+		if (o && o->state == INCOMING)
+			adopted(o);
+		return 0;
 	case LISTEN:
 		bpf_get_socket_cookie((void *)sk);
 		identify(&r.id, (void *)bpf_get_current_task());
@@ -168,7 +212,26 @@ static __always_inline int accepted(const struct sock *sk)
 	return 0;
 }
 
-// The cheap way to see accept, where the kernel lets us: inet_accept(sock,
+// accept asks the new socket for the name of its peer, unless the caller does
+// not want to know: that one shows at its close at the latest. Nothing else on
+// the machine is slowed down by it.
+static __always_inline int named(struct bpf_sock_addr *ctx)
+{
+	__u64 key = (__u64)ctx->sk;
+	struct opener *o = bpf_map_lookup_elem(&openers, &key);
+
+	if (o && o->state == INCOMING)
+		adopted(o);
+	return 1;
+}
+
+SEC("cgroup/getpeername4")
+int socket_named4(struct bpf_sock_addr *ctx) { return named(ctx); }
+
+SEC("cgroup/getpeername6")
+int socket_named6(struct bpf_sock_addr *ctx) { return named(ctx); }
+
+// The cheap way to see every accept, where the kernel lets us: inet_accept(sock,
 // newsock, …) serves both families.
 SEC("fexit/inet_accept")
 int socket_accept(__u64 *ctx)

@@ -17,6 +17,7 @@ type Options struct {
 	RingBytes int            // size of the eBPF ring; 1 MiB if 0
 	Interval  time.Duration  // how long eBPF records may gather; 250 ms if 0
 	Poll      time.Duration  // pace of the fallback; 2 s if 0
+	Accept    string         // how accept is seen, one of bpf.Accept…; the best that works if empty
 	Proc      string         // folder of the proc file system; /proc if empty
 	Log       *slog.Logger   // slog.Default() if nil
 }

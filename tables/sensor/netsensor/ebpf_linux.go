@@ -27,14 +27,19 @@ func (*EBPF) Name() string { return "ebpf" }
 
 // Start loads and attaches the programs.
 func (m *EBPF) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
-	programs, err := bpf.LoadSocket(bpf.SocketOptions{Options: bpf.Options{RingBytes: m.opts.RingBytes, Interval: m.opts.Interval}})
+	programs, err := bpf.LoadSocket(bpf.SocketOptions{
+		Options: bpf.Options{RingBytes: m.opts.RingBytes, Interval: m.opts.Interval}, Accept: m.opts.Accept,
+	})
 	if err != nil {
 		return nil, err
+	}
+	if m.opts.Proc == "" {
+		m.opts.Proc = "/proc"
 	}
 	r := &ebpfRun{
 		Run:  ringrun.New(programs, m.opts.Interval, out),
 		tree: m.opts.Tree, out: out, log: m.opts.log(), programs: programs,
-		attempts: map[uint64]attempt{},
+		attempts: map[uint64]attempt{}, incoming: newIncoming(), procDir: m.opts.Proc,
 	}
 	r.Run.Start(ctx, r.record, r.drained, r.flush)
 	return r, nil
@@ -62,6 +67,8 @@ type ebpfRun struct {
 	rec      bpf.Socket
 	attempts map[uint64]attempt // by cookie; only those of the last second
 	caughtUp bool               // with the process tree, in this batch
+	incoming incoming
+	procDir  string
 }
 
 // Describe says what the machine does not let us see.
@@ -97,10 +104,17 @@ func (r *ebpfRun) record(raw []byte) {
 	case bpf.TypeFailed:
 		delete(r.attempts, rec.Cookie)
 		r.publish(rec, "connect", "failed")
+	case bpf.TypeIncoming:
+		if !r.incoming.came(rec, time.Now()) {
+			r.publish(rec, "accept", "succeeded")
+		}
 	case bpf.TypeAccept:
-		r.publish(rec, "accept", "succeeded")
+		if _, told := r.incoming.adopted[rec.Cookie]; !told {
+			delete(r.incoming.wait, rec.Cookie)
+			r.publish(rec, "accept", "succeeded")
+		}
 	case bpf.TypeClose:
-		r.publish(rec, "close", "succeeded")
+		r.closed(rec)
 	case bpf.TypeListen:
 		r.publish(rec, "listen", "succeeded")
 	case bpf.TypeBind:
@@ -108,6 +122,22 @@ func (r *ebpfRun) record(raw []byte) {
 	case bpf.TypeUDPConnect:
 		r.publish(rec, "connect", "succeeded")
 	}
+}
+
+// closed publishes the end of a connection, and before it the accept of one of
+// which nobody ever asked or told who has it.
+func (r *ebpfRun) closed(rec *bpf.Socket) {
+	if w := r.incoming.wait[rec.Cookie]; w != nil {
+		delete(r.incoming.wait, rec.Cookie)
+		r.publish(&w.rec, "accept", "no_client")
+	}
+	if who, ok := r.incoming.adopted[rec.Cookie]; ok {
+		delete(r.incoming.adopted, rec.Cookie)
+		if rec.PID == 0 {
+			rec.Identity = who
+		}
+	}
+	r.publish(rec, "close", "succeeded")
 }
 
 // drained publishes attempts that have been under way for long.
@@ -119,14 +149,25 @@ func (r *ebpfRun) drained(bool) {
 			r.publish(&a.rec, "connect", "in_progress")
 		}
 	}
+	if due := r.incoming.due(time.Now()); len(due) > 0 {
+		for cookie, who := range r.search(due) {
+			if rec, ok := r.incoming.found(cookie, who); ok {
+				r.publish(&rec, "accept", "succeeded")
+			}
+		}
+	}
 }
 
-// flush publishes all attempts: the sensor ends.
+// flush publishes what waits for an outcome: the sensor ends.
 func (r *ebpfRun) flush() {
 	for _, a := range r.attempts {
 		r.publish(&a.rec, "connect", "in_progress")
 	}
 	clear(r.attempts)
+	for _, w := range r.incoming.wait {
+		r.publish(&w.rec, "accept", "in_progress")
+	}
+	clear(r.incoming.wait)
 }
 
 func (r *ebpfRun) publish(rec *bpf.Socket, action, status string) {
