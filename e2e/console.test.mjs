@@ -4,6 +4,7 @@ import AxeBuilder from '@axe-core/playwright'
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { Miner } from './miner.mjs'
@@ -13,7 +14,7 @@ const user = process.env.EDR_E2E_USER
 const password = process.env.EDR_E2E_PASSWORD
 const host = process.env.EDR_E2E_HOST ?? hostname()
 const browserPath = process.env.EDR_E2E_CHROMIUM ?? '/usr/bin/chromium'
-const images = new URL('../docs/img/', import.meta.url)
+const images = process.env.EDR_E2E_IMAGES ?? new URL('../docs/img/', import.meta.url).pathname
 const missing = !url || !user || !password
   ? 'EDR_E2E_URL, EDR_E2E_USER and EDR_E2E_PASSWORD name no server'
   : existsSync(browserPath) ? false : `${browserPath} is not installed`
@@ -21,6 +22,12 @@ if (missing && process.env.EDR_TEST_REQUIRE === 'all') throw new Error(missing)
 
 // How long the real machinery may take: enrolment, capture, long poll.
 const patience = 60_000
+
+const join_ = `SELECT u.username, u.uid, u.shell, count(p.pid) AS processes,
+       sum(p.resident_size) / 1048576 AS resident_mib
+FROM users u LEFT JOIN processes p ON p.uid = u.uid
+GROUP BY u.uid ORDER BY processes DESC, u.uid`
+const endless = 'WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) AS n FROM c'
 
 const hostile = `<img src=x onerror="window.__owned=1"><script>window.__owned=2</script>`
 const args = [
@@ -37,10 +44,10 @@ async function look(scheme, name) {
   if (process.env.EDR_SCREENSHOTS !== '1') return
   await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
   mkdirSync(images, { recursive: true })
-  // The mouse away from what it would colour, and fonts there.
+  // The mouse away from what it would colour, and the fonts there.
   await page.mouse.move(0, 0)
   await page.evaluate(() => document.fonts.ready)
-  await page.screenshot({ path: new URL(name, images).pathname, animations: 'disabled' })
+  await page.screenshot({ path: join(images, name), animations: 'disabled' })
   await page.emulateMedia({ colorScheme: 'light' })
 }
 
@@ -80,7 +87,6 @@ before(async () => {
   page = await context.newPage()
   page.setDefaultTimeout(patience)
   await page.addInitScript(() => {
-    window.__violations = []
     document.addEventListener('securitypolicyviolation', (e) => {
       console.error(`content security policy: ${e.violatedDirective} ${e.blockedURI}`)
     })
@@ -142,13 +148,36 @@ test('the console', { skip: missing }, async (t) => {
     await page.getByLabel('Filter rows').fill(String(process.pid))
     await results.locator('.line .cell', { hasText: new RegExp(`^${process.pid}$`) }).first().waitFor()
     await page.getByLabel('Filter rows').fill('')
-    await look('dark', 'live-query.png')
     await accessible('live query')
 
     // The link outlives the page.
     await page.reload()
     await page.locator(`section[data-rows="${rows}"]`).waitFor()
     assert.match(await page.getByRole('textbox', { name: 'SQL' }).innerText(), /SELECT pid, name FROM processes/)
+  })
+
+  await t.test('joins tables', async () => {
+    const editor = page.getByRole('textbox', { name: 'SQL' })
+    await editor.click()
+    await page.keyboard.press('Control+A')
+    await page.keyboard.insertText(join_)
+    const before = page.url()
+    await page.getByRole('button', { name: 'Run' }).click()
+    await page.waitForURL((u) => u.href !== before)
+    await page.locator('section[data-rows] [data-query-state=done]').waitFor()
+    await page.locator('.grid .cell', { hasText: /^root$/ }).first().waitFor()
+    await look('dark', 'live-query.png')
+  })
+
+  await t.test('stops a query that would not end', async () => {
+    await page.goto(`${url}/queries`)
+    const editor = page.getByRole('textbox', { name: 'SQL' })
+    await editor.click()
+    await page.keyboard.press('Control+A')
+    await page.keyboard.insertText(endless)
+    await page.keyboard.press('Control+Enter')
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await page.locator('[data-query-state=stopped]').waitFor()
   })
 
   await t.test('refuses a broken statement with SQLite’s words', async () => {
@@ -198,6 +227,7 @@ test('the console', { skip: missing }, async (t) => {
     await panel.locator('.response[data-state=done]').waitFor()
     await miner.gone()
     assert.equal(miner.running(), false)
+    await panel.locator('.response').first().scrollIntoViewIfNeeded()
     await look('light', 'alert.png')
   })
 

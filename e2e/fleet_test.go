@@ -30,7 +30,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, p := range []struct{ out, pkg string }{{"edr-server", "./cmd/server"}, {"edr-agent", "./cmd/agent"}} {
+	for _, p := range []struct{ out, pkg string }{{"edr-server", "./cmd/server"}, {"edr-agent", "./cmd/agent"}, {"edrctl", "./cmd/edrctl"}} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, p.out), p.pkg)
 		cmd.Dir = ".."
 		if out, err := cmd.CombinedOutput(); err != nil {

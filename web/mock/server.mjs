@@ -88,7 +88,7 @@ function respond(body, user) {
 
 function ask(body, user) {
   const chosen = hosts.filter((h) => h.status !== 'pending' && (body.all || body.hosts.includes(h.id)))
-  const slow = /random|sleep/i.test(body.sql)
+  const slow = /recursive|sleep/i.test(body.sql)
   const q = { id: `q-${serial++}`, sql: body.sql, by: user.name, created_at: now(), deadline_at: new Date(Date.now() + body.deadline_s * 1000).toISOString(), done: false, stopped: false, columns: [], rows: 0, max_rows: body.max_rows, kept: [], listeners: new Set(),
     hosts: chosen.map((h) => ({ id: h.id, hostname: h.hostname, state: h.status === 'offline' ? 'offline' : 'sent', rows: 0, error: '', warnings: [], truncated: false, wall_ms: 0, cpu_ms: 0 })) }
   queries.set(q.id, q)
@@ -105,11 +105,11 @@ function answer(q, h, i, all) {
   if (i === 3) Object.assign(h, { state: 'error', error: 'table processes: permission denied reading /proc/1/exe; run the agent as root' })
   else if (/where 0/i.test(q.sql)) h.state = 'none'
   else {
-    const wanted = /^\s*select\s+(.*?)\s+from/is.exec(q.sql)?.[1].split(',').map((c) => c.trim()) ?? ['pid', 'name']
+    const wanted = /^\s*select\s+(.*?)\s+from/is.exec(q.sql)?.[1].split(',').map((c) => c.trim().split(/\s+as\s+|\./i).pop()) ?? ['pid', 'name']
     const columns = wanted.includes('*') ? ['pid', 'name', 'path', 'cmdline', 'parent', 'uid', 'start_time_ns'] : wanted
     q.columns = [...new Set([...q.columns, ...columns])]
     const many = /hundred thousand/i.test(q.sql) ? 25_000 : all.length
-    const rows = Array.from({ length: many }, (_, n) => all[n % all.length]).map((p) => ({ seq: q.kept.length, host: h.id, hostname: h.hostname, values: Object.fromEntries(columns.map((c) => [c, p[c] ?? null])) }))
+    const rows = Array.from({ length: many }, (_, n) => all[n % all.length]).map((p) => ({ seq: q.kept.length, host: h.id, hostname: h.hostname, values: Object.fromEntries(columns.map((c) => [c, p[c] ?? (/username/.test(c) ? 'root' : null)])) }))
     rows.forEach((r) => { r.seq = q.kept.length + 1; q.kept.push(r) })
     Object.assign(h, { state: 'rows', rows: rows.length, warnings: i === 1 ? ['process 4711: path is not readable'] : [] })
     q.rows = q.kept.length

@@ -48,9 +48,9 @@ export function AuditPage(): ReactNode {
                     <td className="top"><Time at={e.time} exact /></td>
                     <td className="top" style={{ maxWidth: 150 }}><HostText text={e.user} line /></td>
                     <td className="top" style={{ maxWidth: 180 }}><HostText text={e.address} mono line /></td>
-                    <td className="top nowrap"><HostText text={e.action} most={60} /></td>
+                    <td className="top" style={{ maxWidth: 220 }}><HostText text={e.action} line /></td>
                     <td className="top" style={{ maxWidth: 240 }}>{e.object ? <HostText text={e.object} mono line /> : <span className="dim">–</span>}</td>
-                    <td><Detail value={e.detail} /></td>
+                    <td className="top"><Detail value={e.detail} /></td>
                   </tr>
                 ))}
               </tbody>

@@ -209,7 +209,7 @@ function Sensors({ host: h }: { host: Host }): ReactNode {
                     {s.detail && <div className="dim" style={{ fontSize: 12.25 }}><HostText text={s.detail} most={160} /></div>}
                   </td>
                   <td><HostText text={s.mechanism} mono line /></td>
-                  <td><HostText text={s.table} mono line /></td>
+                  <td>{s.table ? <HostText text={s.table} mono line /> : <span className="dim">–</span>}</td>
                   <td className="right num">{count(s.events)}</td>
                   <td className="right num">{BigInt(s.lost) > 0n ? <span className="tag warn">{count(s.lost)}</span> : '0'}</td>
                   <td className="right num">{count(s.gaps)}</td>
@@ -262,7 +262,7 @@ function HostAlerts({ host: h }: { host: Host }): ReactNode {
     <div className="card">
       {alerts.data.alerts.length === 0 && (
         <Empty title={t('host.noalerts')} icon="alerts">
-          <p>{h.status === 'online' && sensors.state === 'healthy' ? t('host.noalerts.watched') : t('host.noalerts.unknown', { state: word('host.status', h.status), sensors: word('sensors.state', sensors.state) })}</p>
+          <p>{h.status === 'online' && sensors.state === 'healthy' && sensors.lost === 0n ? t('host.noalerts.watched') : t('host.noalerts.unknown', { state: word('host.status', h.status), sensors: word('sensors.state', sensors.state), lost: sensors.lost })}</p>
         </Empty>
       )}
       {alerts.data.alerts.map((a) => (

@@ -75,7 +75,7 @@ function Tiles({ overview: o }: { overview: Overview | undefined }): ReactNode {
         <span className="parts num">
           {o && o.sensors.degraded > 0 && <span className="tag warn">{t('overview.degraded', { n: o.sensors.degraded })}</span>}
           {o && o.sensors.failed > 0 && <span className="tag bad">{t('overview.failed', { n: o.sensors.failed })}</span>}
-          {o && sensors > 0 && <span className={Number(o.sensors.lost_events) > 0 ? 'tag warn' : 'dim'}>{t('overview.lost', { n: o.sensors.lost_events })}</span>}
+          {o && sensors > 0 && <span className={BigInt(o.sensors.lost_events) > 0n ? 'tag warn' : 'dim'}>{t('overview.lost', { n: o.sensors.lost_events })}</span>}
         </span>
       </Link>
       <div className="card tile">
@@ -113,7 +113,10 @@ function LatestAlerts({ overview }: { overview: Overview | undefined }): ReactNo
           <span><SeverityBadge severity={a.severity} /></span>
           <span className="grow">
             <span className="title clip" style={{ display: 'block' }}><HostText text={a.title} line /></span>
-            <span className="entity clip" style={{ display: 'block' }}><HostText text={a.host.hostname} line /></span>
+            <span className="entity row" style={{ gap: 8 }}>
+              <span className="nowrap" style={{ maxWidth: '40%' }}><HostText text={a.host.hostname} line /></span>
+              <span className="clip"><HostText text={a.process?.cmdline || a.entity} mono line /></span>
+            </span>
           </span>
           <span className="when"><Time at={a.last_seen} /></span>
         </Link>
@@ -135,6 +138,7 @@ export function NoAlerts({ overview: o }: { overview: Overview | undefined }): R
       {watched === 0 && <p className="tag warn">{t('alerts.none.nobody')}</p>}
       {o.hosts.offline > 0 && <p>{tn('alerts.none.offline', o.hosts.offline)}</p>}
       {blind > 0 && <p className="tag warn">{tn('alerts.none.blind', blind)}</p>}
+      {BigInt(o.sensors.lost_events) > 0n && <p className="tag warn">{t('alerts.none.lost', { n: o.sensors.lost_events })}</p>}
       {watched === 0 && o.hosts.offline + o.hosts.pending === 0 && <Link to="/hosts">{t('hosts.enrol')}</Link>}
     </Empty>
   )
