@@ -26,6 +26,8 @@ func benchmarks() []benchmark {
 		{"rules", Rules},
 		{"rest", Rest},
 		{"seal", Seal},
+		{"checkins", CheckIns},
+		{"inserts", Inserts},
 	}
 }
 
