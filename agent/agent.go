@@ -37,6 +37,7 @@ type Agent struct {
 	engine   *engine.Engine
 	governor *governor.Governor
 	sensors  *sensor.Manager
+	capture  *sensor.Meter
 	box      *outbox.Outbox
 	client   *seal.HTTPClient // nil without a server
 	report   reporter
@@ -53,7 +54,7 @@ type Agent struct {
 // New puts an agent together from its settings and takes its data folder.
 // Hits of an agent without a server go to out.
 func New(s Settings, version string, out io.Writer, log *slog.Logger) (*Agent, error) {
-	a := &Agent{settings: s, log: log, version: version, started: time.Now()}
+	a := &Agent{settings: s, log: log, version: version, started: time.Now(), capture: &sensor.Meter{}}
 	if err := a.open(out); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -161,7 +162,7 @@ func (a *Agent) openTables() error {
 
 func (a *Agent) openSensors() error {
 	var err error
-	a.events, err = eventlog.Open(eventlog.Options{Dir: filepath.Join(a.settings.Data, "events"), Logger: a.log})
+	a.events, err = eventlog.Open(eventlog.Options{Dir: filepath.Join(a.settings.Data, "events"), Enter: a.capture.Enter, Logger: a.log})
 	if err != nil {
 		return fmt.Errorf("open the event log: %w", err)
 	}
@@ -171,7 +172,7 @@ func (a *Agent) openSensors() error {
 	if err != nil {
 		return err
 	}
-	a.sensors = sensor.NewManager(specs, a.events, sensor.Options{Logger: a.log})
+	a.sensors = sensor.NewManager(specs, a.events, sensor.Options{Meter: a.capture, Logger: a.log})
 	a.host.Sensors = a.sensors.Status
 	boot, err := bootTime()
 	if err != nil {
@@ -236,6 +237,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { a.governor.Run(ctx) })
+	wg.Go(func() { excludeCapture(ctx, a.governor, a.capture) })
 	wg.Go(func() { a.packs.run(ctx) })
 	wg.Go(func() { a.health.run(ctx) })
 	if a.client != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aiedr/edr/scheduler/governor"
+	"github.com/aiedr/edr/tables/sensor"
 )
 
 // ruleWait is the longest that rules wait for the CPU limit after a batch of
@@ -28,5 +29,27 @@ func paceRules(g *governor.Governor) func(context.Context) error {
 			<-short.Done()
 		}
 		return ctx.Err()
+	}
+}
+
+// captureLook is how often the governor learns what capture has cost.
+const captureLook = 250 * time.Millisecond
+
+// excludeCapture tells the governor what capture costs, which it neither
+// limits nor charges to queries.
+func excludeCapture(ctx context.Context, g *governor.Governor, m *sensor.Meter) {
+	ticker := time.NewTicker(captureLook)
+	defer ticker.Stop()
+	var told time.Duration
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if total := m.Total(); total > told {
+			g.Exclude(total - told)
+			told = total
+		}
 	}
 }

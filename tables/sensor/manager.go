@@ -30,8 +30,10 @@ type Options struct {
 	// Retry is how long to wait before a mechanism that failed is tried
 	// again; it doubles with each failure up to RetryMax. 30 s and 1 h.
 	Retry, RetryMax time.Duration
-	Logger          *slog.Logger
-	Now             func() time.Time
+	// Meter counts the CPU time of capture; nil does not.
+	Meter  *Meter
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // Manager runs sensors: each on its best mechanism that works, on the next
@@ -81,7 +83,11 @@ func NewManager(specs []Spec, log Log, o Options) *Manager {
 // Close or until ctx ends.
 func (m *Manager) Start(ctx context.Context) {
 	ctx, m.cancel = context.WithCancel(ctx)
-	go m.pump()
+	ctx = WithMeter(ctx, m.o.Meter)
+	go func() {
+		defer m.o.Meter.Enter()()
+		m.pump()
+	}()
 	for _, k := range m.keepers {
 		if k.off {
 			continue

@@ -27,8 +27,11 @@ type Options struct {
 	// MaxPending bounds what waits in memory while the disk cannot be
 	// written; 16 MiB.
 	MaxPending int64
-	Logger     *slog.Logger
-	Now        func() time.Time
+	// Enter is called by the goroutine that writes, and what it returns at its
+	// end, so that writing is counted as capture (sensor.Meter); nil is none.
+	Enter  func() (leave func())
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // Stats is the state of a log.
@@ -151,7 +154,12 @@ func Open(o Options) (*Log, error) {
 		l.releaseAll()
 		return fail(err)
 	}
-	go l.run()
+	go func() {
+		if o.Enter != nil {
+			defer o.Enter()()
+		}
+		l.run()
+	}()
 	return l, nil
 }
 

@@ -119,7 +119,10 @@ func (f *fanotify) Start(ctx context.Context, out sensor.Publisher) (sensor.Runn
 	w.startRest()
 	w.index(true)
 	w.publishStatus()
-	go w.loop()
+	go func() {
+		defer sensor.Metered(ctx)()
+		w.loop()
+	}()
 	context.AfterFunc(ctx, w.stop)
 	return w, nil
 }

@@ -53,8 +53,14 @@ func (n *notify) Start(ctx context.Context, out sensor.Publisher) (sensor.Runnin
 		return nil, fmt.Errorf("no folder can be watched by inotify: %s", w.refusal())
 	}
 	w.publishStatus()
-	go w.pump()
-	go w.loop()
+	go func() {
+		defer sensor.Metered(ctx)()
+		w.pump()
+	}()
+	go func() {
+		defer sensor.Metered(ctx)()
+		w.loop()
+	}()
 	context.AfterFunc(ctx, w.stop)
 	return w, nil
 }

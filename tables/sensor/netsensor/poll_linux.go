@@ -55,7 +55,10 @@ func (m *Poll) Start(ctx context.Context, out sensor.Publisher) (sensor.Running,
 	}
 	p.before = now
 	p.owners(now, nil)
-	go p.run(ctx)
+	go func() {
+		defer sensor.Metered(ctx)()
+		p.run(ctx)
+	}()
 	return p, nil
 }
 

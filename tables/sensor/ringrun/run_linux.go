@@ -56,6 +56,7 @@ func (r *Run) Start(ctx context.Context, handle func(raw []byte), after func(los
 	r.after = after
 	go func() {
 		defer close(r.done)
+		defer sensor.Metered(ctx)()
 		err := r.programs.Run(handle, r.drained)
 		gone()
 		r.err = errors.Join(err, r.programs.Close())
