@@ -114,7 +114,12 @@ func (c *HTTPClient) Poll(ctx context.Context) ([]wire.Command, error) {
 	if len(a.Commands) > MaxCommands {
 		return nil, c.count(fmt.Errorf("poll: %d commands: %w", len(a.Commands), ErrOversized))
 	}
-	return c.take(a.Commands), nil
+	commands := c.take(a.Commands)
+	if len(commands) == 0 && ctx.Err() != nil {
+		// The server's answer to the broken wait can be faster than the break.
+		return nil, fmt.Errorf("poll: %w", ctx.Err())
+	}
+	return commands, nil
 }
 
 // take verifies commands; what is refused does nothing and is said.
