@@ -253,7 +253,7 @@ func shapes(ts []*table) *C.edr_table {
 		unsafe.Slice(at, len(ts))[i] = C.edr_table{
 			name: C.CString(t.name), decl: C.CString(t.declaration()),
 			ncol: C.int(len(all)), nbase: C.int(len(t.columns)),
-			needs: C.int(flag(len(t.need) > 0)), cols: cols,
+			needs: C.int(flag(len(t.need) > 0)), evented: C.int(flag(t.evented)), cols: cols,
 		}
 	}
 	return at

@@ -34,6 +34,7 @@ typedef struct edr_table {
   int ncol;     /* with the other names */
   int nbase;    /* without */
   int needs;    /* whether any column has need */
+  int evented; /* a key narrows a reading of the record, it does not jump to rows */
   edr_col *cols;
 } edr_table;
 

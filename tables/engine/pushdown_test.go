@@ -106,6 +106,32 @@ func TestJoinByKeyNeverScans(t *testing.T) {
 	}
 }
 
+// TestTheRecordIsTheOuterLoop: a table of events narrows its reading by a key,
+// and still reads on; a join asks it once.
+func TestTheRecordIsTheOuterLoop(t *testing.T) {
+	var asked []tables.Query
+	record := listing("record", people(200), &asked)
+	record.Evented = true
+	e := newEngine(t, listing("people", people(500), nil), record)
+	for _, sql := range []string{
+		"SELECT p.name FROM people p JOIN record r ON p.id = r.id",
+		"SELECT p.name FROM record r JOIN people p ON p.id = r.id",
+	} {
+		asked = nil
+		if r := ask(t, e, sql); len(r.Rows) != 200 {
+			t.Errorf("%s: %d rows", sql, len(r.Rows))
+		}
+		if len(asked) != 1 {
+			t.Errorf("%s: the record was asked %d times", sql, len(asked))
+		}
+	}
+	asked = nil
+	ask(t, e, "SELECT name FROM record WHERE id = 7")
+	if _, ok := asked[0].Ints("id"); len(asked) != 1 || !ok {
+		t.Errorf("a key of the record is not handed down: %v", asked)
+	}
+}
+
 type located struct {
 	Path string `col:"path" doc:"Path."`
 	Dir  string `col:"directory" doc:"Folder."`
