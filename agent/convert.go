@@ -54,6 +54,10 @@ func (c *converter) fill(r *rule.Event, e event.Event) bool {
 			Name: baseName(e.Process, e.Name), Path: e.Process, Command: e.Cmdline}
 		r.File = rule.File{Path: e.TargetPath, OldPath: e.OldPath, Category: e.Category, SHA256: e.SHA256,
 			Mode: e.Mode, Size: e.Size, UID: e.UID, Inode: e.Inode}
+	case *event.Registry:
+		r.Type, r.Action = rule.TypeRegistry, e.Action
+		r.Process = rule.Process{PID: e.PID, UID: -1, StartTime: e.StartTime, Started: c.wall(e.StartTime), Path: e.Path}
+		r.Registry = rule.Registry{Key: e.Key, Value: e.Value, Data: e.Data, DataType: e.DataType}
 	default:
 		return false
 	}

@@ -93,6 +93,8 @@ func (d *detector) wanted(set *rule.Set, e event.Event) bool {
 		return set.Needs(rule.TypeNetwork)
 	case *event.File:
 		return set.Needs(rule.TypeFile)
+	case *event.Registry:
+		return set.Needs(rule.TypeRegistry)
 	}
 	return false
 }
@@ -149,6 +151,8 @@ func entity(ev *rule.Event) string {
 	switch ev.Type {
 	case rule.TypeFile:
 		return ev.File.Path
+	case rule.TypeRegistry:
+		return clip(ev.Registry.Key + `\` + ev.Registry.Value)
 	case rule.TypeNetwork:
 		return ev.Process.Path + " " + ev.Network.RemoteAddress + ":" + strconv.FormatInt(ev.Network.RemotePort, 10)
 	}

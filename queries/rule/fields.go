@@ -101,7 +101,7 @@ var catalog = [...]field{
 	{name: "parent_command", aliases: "parent_cmdline parent_command_line", types: inLive, doc: "Command line of the parent.", text: parentText(func(p *Process) string { return p.Command })},
 	{name: "parent_user", types: inLive, doc: "Name of the user the parent runs as.", text: parentText(func(p *Process) string { return p.User })},
 	{name: "ancestors", aliases: "ancestor", types: inLive, doc: "Names and paths of the parent, its parent and so on; a comparison holds if it holds for one of them.", list: true},
-	{name: "action", types: inAll, doc: "What happened: exec or exit; connect, accept, bind, listen or close; CREATED, UPDATED, DELETED, MOVED_FROM, MOVED_TO or ATTRIBUTES_MODIFIED.", text: func(e *Event) string { return e.Action }},
+	{name: "action", types: inAll, doc: "What happened: exec or exit; connect, accept, bind, listen or close; CREATED, UPDATED, DELETED, MOVED_FROM, MOVED_TO or ATTRIBUTES_MODIFIED; created, modified or deleted in the registry.", text: func(e *Event) string { return e.Action }},
 	{name: "hour", types: inAll, doc: "Hour of the host's local time, 0 to 23.", num: func(e *Event) (int64, bool) { return e.hour, true }},
 	{name: "weekday", types: inAll, doc: "Day of the week in the host's local time: monday to sunday.", text: func(e *Event) string { return e.Time.Weekday().String() }},
 	{name: "time", types: inAll, ordered: true, doc: "Local time of day as HH:MM, such as time >= '22:30'.", text: func(e *Event) string { return e.Time.Format("15:04") }},

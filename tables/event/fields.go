@@ -23,5 +23,5 @@ var fieldNames = []string{
 	"cmdline_truncated",
 	// 63 and up
 	"overflows", "env", "env_count", "env_size", "md5", "sha1", "sha256", "hashed",
-	"filename",
+	"filename", "key", "value", "data_type", "data", "old_data",
 }

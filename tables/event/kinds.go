@@ -41,6 +41,7 @@ var kinds = []*kind{
 	newKind[Exit](2),
 	newKind[File](3),
 	newKind[Socket](4),
+	newKind[Registry](5),
 }
 
 var (

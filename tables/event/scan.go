@@ -14,7 +14,7 @@ import (
 
 // Tables are the event tables.
 func Tables() []*tables.Table {
-	return []*tables.Table{ProcessEvents, ProcessExitEvents, FileEvents, SocketEvents}
+	return []*tables.Table{ProcessEvents, ProcessExitEvents, FileEvents, SocketEvents, RegistryEvents}
 }
 
 // texts says which text columns of a row an equality may be pushed to.
