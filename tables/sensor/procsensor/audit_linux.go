@@ -36,7 +36,7 @@ func (m *Audit) Start(ctx context.Context, out sensor.Publisher) (sensor.Running
 	if err != nil {
 		return nil, &Unavailable{Mechanism: m.Name(), Reason: "the kernel is built without the audit (CONFIG_AUDIT)", Err: err}
 	}
-	events, err := openNetlink(unix.NETLINK_AUDIT, 0, 8<<20)
+	events, err := openNetlink(unix.NETLINK_AUDIT, 0, auditBuffer)
 	if err != nil {
 		return nil, errors.Join(&Unavailable{Mechanism: m.Name(), Reason: "no second audit socket", Err: err}, control.close())
 	}
@@ -83,6 +83,10 @@ type auditRun struct {
 	done     chan struct{}
 	err      error
 }
+
+// auditBuffer is room for bursts, in bytes of kernel memory that is taken only
+// while records wait. A record takes over 2 KiB of it, an execution six records.
+const auditBuffer = 32 << 20
 
 const (
 	auditCheck   = time.Second // between two looks at the audit's own counter
