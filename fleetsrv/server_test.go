@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -434,4 +435,49 @@ func TestHealthAndVersion(t *testing.T) {
 	if strings.Contains(resp.Header.Get("Content-Type"), "octet") {
 		t.Error("profiling endpoints are open")
 	}
+}
+
+// TestClone: the state of one host on two machines is an alert.
+func TestClone(t *testing.T) {
+	w := newWorld(t)
+	root := w.user("root", auth.Admin)
+	tok, dir := w.token(1), t.TempDir()
+	a := w.agentIn("h", dir, &tok)
+	twin := t.TempDir()
+	if err := os.CopyFS(twin, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	b := w.agentIn("h", twin, &tok)
+	for range 3 {
+		a.post(a.record(wire.KindHealth, wire.Health{Time: time.Now()}))
+		b.number = a.number
+		b.post(b.record(wire.KindHealth, wire.Health{Time: time.Now()}))
+		a.number = b.number
+	}
+	var alerts struct{ Alerts []alertJSON }
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		root.ask(200, "GET", "/api/v1/alerts", nil, &alerts)
+		if slices.ContainsFunc(alerts.Alerts, func(al alertJSON) bool { return al.Rule.ID == "edr_clone" && al.Host.ID == a.HostID() }) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no alert of a clone: %+v", alerts)
+		}
+	}
+}
+
+// TestRotation: hosts that run go on when the server's keys rotate.
+func TestRotation(t *testing.T) {
+	w := newWorld(t)
+	a := w.agent("h")
+	before := a.command(wire.CommandConfigure)
+	if err := w.keys.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	root := w.user("root", auth.Admin)
+	root.ask(202, "POST", "/api/v1/responses", map[string]any{"host": a.HostID(), "action": "terminate_process", "args": map[string]any{"pid": 7, "start_time_ns": 8}}, nil)
+	if after := a.command(wire.CommandRespond); after.Serial <= before.Serial {
+		t.Errorf("serial %d after %d", after.Serial, before.Serial)
+	}
+	a.post(a.record(wire.KindHit, hit("x", "y")))
 }

@@ -68,10 +68,12 @@ func (r *Receiver) Host(ctx context.Context, fingerprint string) (seal.Host, err
 // Enrol implements seal.HostStore.
 func (r *Receiver) Enrol(ctx context.Context, e seal.Enrolment) (seal.Host, error) {
 	var hash []byte
+	now := r.o.Now()
 	if e.Secret != "" {
 		hash = auth.Hash(e.Secret)
+	} else if err := r.roomToWait(ctx, e.Fingerprint); err != nil {
+		return seal.Host{}, err
 	}
-	now := r.o.Now()
 	clipDetails(&e.Details)
 	h, added, err := r.o.Store.Enrol(ctx, store.Everything(), hash, store.Host{
 		ID: e.ProposedID, Details: e.Details, Address: e.Remote, PublicKey: e.Key, Fingerprint: e.Fingerprint,
@@ -90,6 +92,25 @@ func (r *Receiver) Enrol(ctx context.Context, e seal.Enrolment) (seal.Host, erro
 	}
 	r.o.Bus.Publish(live.Change{Topic: live.TopicHost, ID: h.ID})
 	return sealHost(h), nil
+}
+
+// maxWaiting bounds the hosts that wait to be admitted: whoever knows the
+// server's public key, which is no secret, may ask to.
+const maxWaiting = 1000
+
+func (r *Receiver) roomToWait(ctx context.Context, fingerprint string) error {
+	if _, err := r.o.Store.HostByKey(ctx, store.Everything(), fingerprint); err == nil {
+		return nil // it is there already and takes no room
+	}
+	l, err := r.o.Store.ListHosts(ctx, store.Everything(), store.HostFilter{})
+	if err != nil {
+		return err
+	}
+	if l.Waiting >= maxWaiting {
+		r.o.Log.Warn("a host may not wait to be admitted: too many wait already; admit or remove some", "waiting", l.Waiting)
+		return seal.ErrUnavailable
+	}
+	return nil
 }
 
 // Held implements seal.ReceiverStore.
