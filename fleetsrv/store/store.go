@@ -52,6 +52,7 @@ type Store interface {
 	Users
 	Content
 	Audit
+	Exports
 	// Ping says whether the database answers.
 	Ping(ctx context.Context) error
 	Close() error

@@ -62,7 +62,10 @@ func (t *tx) hit(sc store.Scope, host string, h wire.Hit, ch *store.Changes) err
 		return err
 	}
 	ch.Alerts = append(ch.Alerts, id)
-	return t.exec("INSERT INTO hits (host, hit, alert) VALUES (?,?,?)", host, h.ID, id)
+	if err := t.exec("INSERT INTO hits (host, hit, alert) VALUES (?,?,?)", host, h.ID, id); err != nil {
+		return err
+	}
+	return t.journal(sc, host, wire.KindHit, exportKey("hit", host, h.ID), js(h), 0)
 }
 
 const alertColumns = `a.id, a.host, coalesce(h.hostname, ''), coalesce(h.last_seen, 0), coalesce(h.state, 'removed'), a.hit, a.rule, a.rule_name,

@@ -79,9 +79,12 @@ func (t *tx) receive(sc store.Scope, dl *store.Delivery, it *store.Item, ch *sto
 		return t.hit(sc, host, *it.Hit, ch)
 	case it.Result != nil:
 		ch.Rows += len(it.Result.Added) + len(it.Result.Removed)
-		return t.results(sc, host, it.Result)
+		return t.results(sc, host, it.Result, recordKey(host, dl.Outbox, it))
 	case it.Outcome != nil:
-		return t.outcome(sc, host, *it.Outcome, ch)
+		if err := t.outcome(sc, host, *it.Outcome, ch); err != nil {
+			return err
+		}
+		return t.journal(sc, host, wire.KindOutcome, recordKey(host, dl.Outbox, it), js(it.Outcome), 0)
 	case it.Health != nil:
 		ch.Health = true
 		return t.exec(`UPDATE hosts SET health = ? WHERE id = ? AND (health IS NULL OR
@@ -109,7 +112,7 @@ func (t *tx) conflict(sc store.Scope, host, outbox string, it *store.Item, ch *s
 	}, ch)
 }
 
-func (t *tx) results(sc store.Scope, host string, b *store.ResultBatch) error {
+func (t *tx) results(sc store.Scope, host string, b *store.ResultBatch, key string) error {
 	r, err := t.result(`INSERT INTO result_batches (tenant, host, query, pack, time, epoch, counter, columns, classes) VALUES (?,?,?,?,?,?,?,?,?)`,
 		sc.Tenant, host, b.Query, b.Pack, ns(b.Time), int64(b.Epoch), int64(b.Counter), list(b.Columns), b.Classes)
 	if err != nil {
@@ -137,7 +140,7 @@ func (t *tx) results(sc store.Scope, host string, b *store.ResultBatch) error {
 			return err
 		}
 	}
-	return nil
+	return t.journal(sc, host, wire.KindResult, key, "", batch)
 }
 
 const (

@@ -45,6 +45,8 @@ func Run(t *testing.T, open Open) {
 		"packs":            testPacks,
 		"audit":            testAudit,
 		"scope":            testScope,
+		"exports":          testExports,
+		"export cursors":   testExportCursors,
 		"writers together": testWritersTogether,
 	} {
 		t.Run(name, func(t *testing.T) {
