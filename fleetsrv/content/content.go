@@ -35,7 +35,9 @@ type Manager struct {
 	log    *slog.Logger
 	notify func() // tells the hosts that there is a new configuration
 
-	mu      sync.Mutex
+	making sync.Mutex // one configuration is made at a time
+
+	mu      sync.Mutex // held for moments only: the command queues read under their own lock
 	serial  uint64
 	args    json.RawMessage
 	classes map[string]int64 // of scheduled queries, by their name in results
@@ -82,6 +84,8 @@ const (
 // Changed makes the configuration anew. Its serial rises only if it differs
 // from the last one, also over restarts.
 func (m *Manager) Changed(ctx context.Context) error {
+	m.making.Lock()
+	defer m.making.Unlock()
 	cfg, classes, err := m.build(ctx)
 	if err != nil {
 		return err
@@ -92,8 +96,6 @@ func (m *Manager) Changed(ctx context.Context) error {
 	}
 	sum := sha256.Sum256(text)
 	hash := hex.EncodeToString(sum[:])
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	old, err := m.store.Setting(ctx, store.Everything(), settingSerial)
 	if err != nil {
 		return err
@@ -120,7 +122,9 @@ func (m *Manager) Changed(ctx context.Context) error {
 	if len(args) > seal.MaxCommand*9/10 {
 		return fmt.Errorf("make the configuration: it has %d bytes and a command takes %d: disable or remove rules or packs", len(args), seal.MaxCommand)
 	}
+	m.mu.Lock()
 	m.serial, m.args, m.classes = serial, args, classes
+	m.mu.Unlock()
 	m.notify()
 	return nil
 }
