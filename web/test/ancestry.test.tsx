@@ -1,8 +1,8 @@
 import { MantineProvider } from '@mantine/core'
 import { cleanup, fireEvent, render, screen } from '@testing-library/react'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { Alert, Me, Process } from '../src/api/types'
-import { identity, killable, lineage } from '../src/lib/ancestry'
+import type { Alert, Me, Process, Response } from '../src/api/types'
+import { identity, killable, killState, lineage } from '../src/lib/ancestry'
 import { Ancestry } from '../src/pages/ancestry'
 import { MeProvider } from '../src/session'
 
@@ -53,6 +53,24 @@ describe('what may be ended', () => {
 
   test('is another one when the pid comes round again', () => {
     expect(identity(proc(30, 1, 'x', 18742158213144639n))).not.toBe(identity(proc(30, 1, 'x', 18742158213144640n)))
+  })
+})
+
+describe('what was asked of a process', () => {
+  const p = proc(30, 20, 'xmrig', 18742158213144639n)
+  const asked = (more: Partial<Response>): Response => ({
+    id: 'r', host: 'h', action: 'terminate_process', args: { pid: 30, start_time_ns: 18742158213144639n }, by: 'a', reason: '', dry_run: false, alert: 1,
+    created_at: '', expires_at: '', state: 'done', plan: '', seen: '', error: '', finished_at: null, ...more,
+  })
+
+  test('has ended it, or is on its way', () => {
+    expect(killState(p, [asked({})])).toBe('ended')
+    expect(killState(p, [asked({ state: 'sent' })])).toBe('asked')
+    expect(killState(p, [asked({ state: 'sent' }), asked({})])).toBe('ended')
+  })
+
+  test('does not count where it failed, was a dry run, or meant another process of the same pid', () => {
+    expect(killState(p, [asked({ state: 'failed' }), asked({ dry_run: true }), asked({ args: { pid: 30, start_time_ns: 18742158213144640n } }), asked({ args: null })])).toBeNull()
   })
 })
 

@@ -297,6 +297,8 @@ export const en = {
   'kill.dryrun': 'Dry run',
   'kill.asking': 'The host is asked what it would do.',
   'kill.confirm': 'Kill process',
+  'kill.ended': 'Ended',
+  'kill.asked': 'The host has been asked to end it; its answer is awaited.',
   'kill.noidentity': 'The process cannot be named for certain: its start time is not known, or it is not one that may be ended.',
   'action.terminate_process': 'Terminate process',
   'action.suspend_process': 'Suspend process',

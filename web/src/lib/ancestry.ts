@@ -1,5 +1,5 @@
 import type { Integer } from '../api/json'
-import type { Alert, Process } from '../api/types'
+import type { Alert, Process, Response } from '../api/types'
 
 export interface Ancestor {
   process: Process
@@ -32,6 +32,19 @@ export function lineage(alert: Pick<Alert, 'process' | 'ancestry'>): Ancestor[] 
       gap: above !== undefined && !same(process.parent, above.pid),
     }
   })
+}
+
+/** What people have asked of exactly this process, and how far it is. */
+export function killState(p: Process, responses: Response[] | null): 'ended' | 'asked' | null {
+  let asked = false
+  for (const r of responses ?? []) {
+    const args = r.args as Partial<Pick<Process, 'pid' | 'start_time_ns'>> | null
+    if (r.action !== 'terminate_process' || r.dry_run || args?.pid === undefined || args.start_time_ns === undefined) continue
+    if (!same(args.pid, p.pid) || !same(args.start_time_ns, p.start_time_ns)) continue
+    if (r.state === 'done') return 'ended'
+    if (r.state === 'pending' || r.state === 'sent') asked = true
+  }
+  return asked ? 'asked' : null
 }
 
 /** Names a process for good: pids come round again, a start time does not. */

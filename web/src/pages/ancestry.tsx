@@ -2,7 +2,7 @@ import { Button } from '@mantine/core'
 import { useState, type ReactNode } from 'react'
 import type { Alert, Process } from '../api/types'
 import { t, tn } from '../i18n'
-import { identity, killable, lineage, type Ancestor } from '../lib/ancestry'
+import { identity, killable, killState, lineage, type Ancestor } from '../lib/ancestry'
 import { useLacks } from '../session'
 import { Icon } from '../ui/icons'
 import { CopyButton, Time, Why } from '../ui/parts'
@@ -31,18 +31,18 @@ export function Ancestry({ alert, onKill }: { alert: Alert; onKill: (p: Process)
           )
         }
         const depth = hidden > 0 && i > hidden ? i - hidden + 1 : i
-        return <Node key={`${identity(a.process)}/${a.depth}`} ancestor={a} depth={depth} onKill={onKill} />
+        return <Node key={`${identity(a.process)}/${a.depth}`} ancestor={a} depth={depth} state={killState(a.process, alert.responses)} onKill={onKill} />
       })}
       {deep === 0 && <p className="dim">{t('panel.noancestors')}</p>}
     </div>
   )
 }
 
-function Node({ ancestor: a, depth, onKill }: { ancestor: Ancestor; depth: number; onKill: (p: Process) => void }): ReactNode {
+function Node({ ancestor: a, depth, state, onKill }: { ancestor: Ancestor; depth: number; state: 'ended' | 'asked' | null; onKill: (p: Process) => void }): ReactNode {
   const [open, setOpen] = useState(a.subject)
   const lacks = useLacks('respond')
   const p = a.process
-  const reason = !killable(p) ? t('kill.noidentity') : lacks
+  const reason = !killable(p) ? t('kill.noidentity') : state === 'asked' ? t('kill.asked') : lacks
   return (
     <div className={`proc${a.subject ? ' subject' : ''}${a.depth === 0 ? ' root' : ''}${a.gap ? ' gap' : ''}`} style={{ marginLeft: indentOf(depth) }} role="listitem">
       {a.gap && <div className="dim" style={{ fontSize: 12, marginBottom: 4 }}>{t('panel.gap', { parent: p.parent })}</div>}
@@ -55,7 +55,8 @@ function Node({ ancestor: a, depth, onKill }: { ancestor: Ancestor; depth: numbe
             <span className="dim nowrap"><HostText text={p.user || t('process.uid', { uid: String(p.uid) })} line /></span>
             {!open && <span className="inline clip"><HostText text={p.cmdline || p.path} mono line /></span>}
           </button>
-          {a.subject && (
+          {state === 'ended' && <span className="tag ok">{t('kill.ended')}</span>}
+          {a.subject && state !== 'ended' && (
             <Why reason={reason}>
               <Button size="compact-sm" color="red.8" leftSection={<Icon name="kill" size={14} />} disabled={reason !== null} onClick={() => onKill(p)}>
                 {t('kill.button')}
@@ -76,7 +77,7 @@ function Node({ ancestor: a, depth, onKill }: { ancestor: Ancestor; depth: numbe
               <dt>{t('process.parent')}</dt><dd className="num">{String(p.parent)}</dd>
               {p.container_id && <><dt>{t('process.container')}</dt><dd><HostText text={p.container_id} mono /></dd></>}
             </dl>
-            {!a.subject && (
+            {!a.subject && state !== 'ended' && (
               <Why reason={reason}>
                 <Button mt={8} size="compact-xs" variant="default" disabled={reason !== null} onClick={() => onKill(p)}>{t('kill.this')}</Button>
               </Why>

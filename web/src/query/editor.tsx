@@ -1,4 +1,4 @@
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete'
+import { autocompletion, closeBrackets, closeCompletion, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { sql, SQLDialect, SQLite, type SQLNamespace } from '@codemirror/lang-sql'
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language'
@@ -12,6 +12,8 @@ import { t } from '../i18n'
 export interface EditorHandle {
   insert: (text: string) => void
   focus: () => void
+  /** Ends what is offered for completion. */
+  settle: () => void
 }
 
 interface Props {
@@ -67,7 +69,7 @@ export function Editor({ value, onChange, onRun, tables, ref }: Props): ReactNod
       state: EditorState.create({
         doc: value,
         extensions: [
-          Prec.highest(keymap.of([{ key: 'Mod-Enter', run: () => (handlers.current.onRun(), true) }])),
+          Prec.highest(keymap.of([{ key: 'Mod-Enter', run: (v) => (closeCompletion(v), handlers.current.onRun(), true) }])),
           lineNumbers(),
           history(),
           drawSelection(),
@@ -113,6 +115,9 @@ export function Editor({ value, onChange, onRun, tables, ref }: Props): ReactNod
       editor.focus()
     },
     focus: () => view.current?.focus(),
+    settle: () => {
+      if (view.current) closeCompletion(view.current)
+    },
   }))
 
   return <div ref={parent} className="cm" />

@@ -73,7 +73,7 @@ export function Grid({ rows, columns, version, filter }: Props): ReactNode {
                 className={`line${row.seq === chosen ? ' chosen' : ''}`} style={{ transform: `translateY(${item.start}px)` }}
                 onClick={() => setChosen(row.seq === chosen ? null : row.seq)}>
                 <span role="cell" className="cell host" style={{ width: widths.get(hostColumn) }}>{marked(shorten(row.hostname, 120))}</span>
-                {columns.map((c) => <Cell key={c} value={cellOf(row, c)} width={widths.get(c)} />)}
+                {columns.map((c) => <Cell key={c} value={cellOf(row, c)} width={widths.get(c)} right={numeric.has(c)} />)}
               </div>
             )
           })}
@@ -84,10 +84,10 @@ export function Grid({ rows, columns, version, filter }: Props): ReactNode {
   )
 }
 
-function Cell({ value, width }: { value: Value | undefined; width: number | undefined }): ReactNode {
+function Cell({ value, width, right }: { value: Value | undefined; width: number | undefined; right: boolean }): ReactNode {
   const text = valueText(value)
   return (
-    <span role="cell" className={`cell${isNumber(value) ? ' n' : ''}`} style={{ width }}>
+    <span role="cell" className={`cell${right ? ' n' : ''}`} style={{ width }}>
       {text === null ? <span className="null">{t('value.null')}</span> : marked(shorten(text, 300))}
     </span>
   )

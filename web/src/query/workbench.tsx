@@ -64,6 +64,7 @@ export default function Workbench({ id, host, first, onOpen, children }: Props):
   const nobody = !target.all && target.hosts.length === 0
   const reason = lacks ?? (nobody ? t('query.nobody') : sql.trim() === '' ? t('query.nosql') : null)
   const run = (): void => {
+    editor.current?.settle()
     if (reason === null && !ask.isPending) ask.mutate()
   }
   return (
