@@ -180,7 +180,7 @@ func testOutcomes(t *testing.T, s store.Store) {
 	same(t, "alerts", len(ch.Alerts), 1)
 	a, err := s.Alert(ctx, all, ch.Alerts[0])
 	ok(t, err)
-	same(t, "action", words(a.Actions), "[{terminate_process done gone}]")
+	same(t, "action", words(len(a.Actions), a.Actions[0].Action, a.Actions[0].State, a.Actions[0].Detail), "1 terminate_process done gone")
 	for host, want := range map[string]int{"thief": 1, "h": 1} {
 		problems, err := s.Problems(ctx, all, host, 10)
 		ok(t, err)
