@@ -77,12 +77,9 @@ func (a *Asker) Ask(ctx context.Context, q wire.LiveQuery, emit func(wire.Answer
 	p.done(end)
 }
 
-// explain adds what to do to errors that an operator meets often.
+// explain says in an operator's words why there is no whole answer.
 func explain(err error) string {
-	switch {
-	case errors.Is(err, tables.ErrNotSupported):
-		return err.Error() + ": this host cannot have the table; choose another, or name evidence where the table reads it"
-	case errors.Is(err, context.Canceled):
+	if errors.Is(err, context.Canceled) {
 		return "the query was stopped"
 	}
 	return err.Error()
