@@ -22,18 +22,19 @@ var rooms = map[string][]string{
 	"wire/seal": {"wire"},
 
 	"tables":          {},
-	"tables/procfs":   {}, // parsers of /proc, for tables and sensors alike
+	"tables/procfs":   {},         // parsers of /proc, for tables and sensors alike
+	"tables/winreg":   {"tables"}, // the live registry, for its table and its sensor
 	"tables/process":  {"tables", "tables/bpf", "tables/procfs"},
 	"tables/network":  {"tables", "tables/bpf", "tables/procfs"},
 	"tables/file":     {"tables", "tables/bpf", "tables/procfs"},
 	"tables/account":  {"tables", "tables/bpf", "tables/procfs"},
 	"tables/software": {"tables", "tables/bpf", "tables/procfs"},
 	"tables/system":   {"tables", "tables/bpf", "tables/procfs"},
-	"tables/evidence": {"tables", "tables/bpf", "tables/procfs"},
+	"tables/evidence": {"tables", "tables/bpf", "tables/procfs", "tables/winreg"},
 	"tables/event":    {"tables", "tables/bpf"},
 	"tables/bpf":      {},
 	"tables/all":      {"tables", "tables/process", "tables/network", "tables/file", "tables/account", "tables/software", "tables/system", "tables/evidence", "tables/event"},
-	"tables/sensor":   {"tables", "tables/event", "tables/bpf", "tables/procfs"},
+	"tables/sensor":   {"tables", "tables/event", "tables/bpf", "tables/procfs", "tables/winreg"},
 	"tables/engine":   {"tables"},
 	"queries":         {"tables", "wire"},
 	"scheduler":       {"tables", "queries", "tables/engine", "wire"},
