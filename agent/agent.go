@@ -184,7 +184,7 @@ func (a *Agent) openSensors() error {
 	}
 	a.detector = &detector{
 		convert: &converter{tree: tree, users: newUserNames(a.now), boot: boot},
-		fields:  newFieldList(), policy: a.policy, actions: response.NewSet(response.All()...),
+		fields:  newFieldList(), policy: a.policy, actions: response.NewSet(response.All(a.responseOptions())...),
 		report: a.report, tell: a.problems.tell, log: a.log, now: a.now, bootID: id,
 		pace: paceRules(a.governor), fold: newFolder(), slots: make(chan struct{}, maxActing),
 	}

@@ -31,48 +31,96 @@ type Action struct {
 	// Example is a valid argument object, for messages and documentation.
 	Example string
 
-	plan func(ctx context.Context, args json.RawMessage) (string, error)
-	do   func(ctx context.Context, args json.RawMessage) (string, error)
+	// UndoneBy is the action that takes this one back; empty where none can.
+	UndoneBy string
+
+	plan func(ctx context.Context, args json.RawMessage, dry bool) (plan string, whole json.RawMessage, err error)
+	do   func(ctx context.Context, req Request, args json.RawMessage) (Done, error)
+}
+
+// Request is who asked for an action and why, for the action's own record.
+type Request struct {
+	ID     string
+	By     string
+	Reason string
+	Time   time.Time
+}
+
+// Done is what an action saw after it had acted.
+type Done struct {
+	Seen string
+	// Undo are the arguments of Action.UndoneBy; nil where there is nothing
+	// to take back.
+	Undo any
 }
 
 // Spec declares an action with arguments of type Args. Arguments name their
 // target by an identity that is not used again.
 type Spec[Args any] struct {
-	Name    string
-	Doc     string
-	Example string
+	Name     string
+	Doc      string
+	Example  string
+	UndoneBy string
+	// Complete fills in what a dry run may leave out; the outcome carries the
+	// whole arguments, so that what was planned can be asked for. Nil where
+	// every argument must be known to name the target at all.
+	Complete func(ctx context.Context, a Args) (Args, error)
 	// Check refuses arguments that cannot be meant.
 	Check func(Args) error
 	// Plan says what Do would do, and changes nothing.
 	Plan func(ctx context.Context, a Args) (string, error)
-	// Do acts, reads back, and says what it saw.
-	Do func(ctx context.Context, a Args) (string, error)
+	// Do acts, reads back, and says what it saw. What it saw counts also
+	// beside an error.
+	Do func(ctx context.Context, req Request, a Args) (Done, error)
 }
 
 // New makes an Action of its declaration.
 func New[Args any](s Spec[Args]) Action {
-	decode := func(raw json.RawMessage) (Args, error) {
-		var a Args
+	decode := func(raw json.RawMessage) (a Args, err error) {
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&a); err != nil {
 			return a, fmt.Errorf("read the arguments of %s: %w (want such as %s)", s.Name, err, s.Example)
 		}
-		if err := s.Check(a); err != nil {
-			return a, fmt.Errorf("check the arguments of %s: %w", s.Name, err)
-		}
 		return a, nil
 	}
-	run := func(f func(context.Context, Args) (string, error)) func(context.Context, json.RawMessage) (string, error) {
-		return func(ctx context.Context, raw json.RawMessage) (string, error) {
-			a, err := decode(raw)
-			if err != nil {
-				return "", err
-			}
-			return f(ctx, a)
+	check := func(a Args) error {
+		if err := s.Check(a); err != nil {
+			return fmt.Errorf("check the arguments of %s: %w", s.Name, err)
 		}
+		return nil
 	}
-	return Action{Name: s.Name, Doc: s.Doc, Example: s.Example, plan: run(s.Plan), do: run(s.Do)}
+	plan := func(ctx context.Context, raw json.RawMessage, dry bool) (string, json.RawMessage, error) {
+		a, err := decode(raw)
+		if err != nil {
+			return "", nil, err
+		}
+		if dry && s.Complete != nil {
+			if a, err = s.Complete(ctx, a); err != nil {
+				return "", nil, err
+			}
+		}
+		if err := check(a); err != nil {
+			return "", nil, err
+		}
+		text, err := s.Plan(ctx, a)
+		if err != nil || !dry {
+			return text, nil, err
+		}
+		whole, err := json.Marshal(a)
+		return text, whole, err
+	}
+	do := func(ctx context.Context, req Request, raw json.RawMessage) (Done, error) {
+		a, err := decode(raw)
+		if err != nil {
+			return Done{}, err
+		}
+		if err := check(a); err != nil {
+			return Done{}, err
+		}
+		return s.Do(ctx, req, a)
+	}
+	return Action{Name: s.Name, Doc: s.Doc, Example: s.Example, UndoneBy: s.UndoneBy, plan: plan, do: do}
 }
 
 // Set is the actions that an agent offers.
@@ -83,11 +131,6 @@ type Set struct {
 
 // NewSet offers the given actions.
 func NewSet(actions ...Action) *Set { return &Set{actions: actions, now: time.Now} }
-
-// All are the actions of this version.
-func All() []Action {
-	return []Action{TerminateProcess()}
-}
 
 // Names lists the actions that there are.
 func (s *Set) Names() []string {
@@ -116,20 +159,35 @@ func (s *Set) Run(ctx context.Context, r wire.Respond) wire.Outcome {
 		return fail(&RefusedError{fmt.Sprintf("this agent has no action %q; it has %s", r.Action, strings.Join(s.Names(), ", "))})
 	}
 	a := s.actions[i]
-	plan, err := a.plan(ctx, r.Args)
+	plan, whole, err := a.plan(ctx, r.Args, r.DryRun)
 	if err != nil {
 		return fail(err)
 	}
 	out.Plan = plan
 	if r.DryRun {
-		out.State, out.Time = "planned", s.now()
+		out.State, out.Args, out.Time = "planned", whole, s.now()
 		return out
 	}
-	seen, err := a.do(ctx, r.Args)
-	out.Seen = seen
+	done, err := a.do(ctx, Request{ID: r.ID, By: r.By, Reason: r.Reason, Time: s.now()}, r.Args)
+	out.Seen = done.Seen
+	if done.Undo != nil && a.UndoneBy != "" {
+		if out.Undo, err = undo(a.UndoneBy, done.Undo, err); err != nil {
+			return fail(err)
+		}
+	}
 	if err != nil {
 		return fail(err)
 	}
 	out.State, out.Time = "done", s.now()
 	return out
+}
+
+// undo packs what takes an action back; the action's own error goes first.
+func undo(action string, args any, acted error) (json.RawMessage, error) {
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return nil, errors.Join(acted, fmt.Errorf("write the arguments of %s: %w", action, err))
+	}
+	b, err := json.Marshal(wire.Undo{Action: action, Args: raw})
+	return b, errors.Join(acted, err)
 }

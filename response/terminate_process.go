@@ -17,16 +17,19 @@ func TerminateProcess() Action {
 		Name:    "terminate_process",
 		Doc:     "Ends a process with SIGKILL and waits until it is gone. Never pid 1, the agent itself or a kernel thread.",
 		Example: `{"pid":4242,"start_time_ns":81250000000}`,
-		Check: func(a TerminateProcessArgs) error {
-			switch {
-			case a.PID <= 0:
-				return errors.New("pid must be above 0")
-			case a.StartTime <= 0:
-				return errors.New("start_time_ns must be given, because a pid is used again")
-			}
-			return nil
-		},
-		Plan: planTerminate,
-		Do:   doTerminate,
+		Check:   checkProcess,
+		Plan:    planTerminate,
+		Do:      doTerminate,
 	})
+}
+
+// checkProcess refuses what names no process for certain.
+func checkProcess(a TerminateProcessArgs) error {
+	switch {
+	case a.PID <= 0:
+		return errors.New("pid must be above 0")
+	case a.StartTime <= 0:
+		return errors.New("start_time_ns must be given, because a pid is used again")
+	}
+	return nil
 }

@@ -25,10 +25,12 @@ const kthread = 0x00200000 // PF_KTHREAD in include/linux/sched.h
 
 // target is a process held by its pidfd, so that it stays the same one.
 type target struct {
-	fd      int
-	pid     int64
-	name    string
-	cmdline string
+	fd         int
+	pid        int64
+	state      byte // as last read
+	startTicks int64
+	name       string
+	cmdline    string
 }
 
 func (t *target) close() { _ = unix.Close(t.fd) }
@@ -84,7 +86,7 @@ func (t *target) verify(a TerminateProcessArgs) error {
 		return fmt.Errorf("process %d is another one now: it started %s after boot, not %s; look it up again",
 			a.PID, time.Duration(st.startTicks*tick), time.Duration(a.StartTime))
 	}
-	t.name = st.name
+	t.name, t.state, t.startTicks = st.name, st.state, st.startTicks
 	cmd, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", a.PID))
 	if err == nil {
 		t.cmdline = strings.TrimSpace(strings.ReplaceAll(string(bytes.TrimRight(cmd, "\x00")), "\x00", " "))
@@ -93,6 +95,7 @@ func (t *target) verify(a TerminateProcessArgs) error {
 }
 
 type procStat struct {
+	state      byte // R, S, D, T, t, Z, X or I
 	name       string
 	flags      uint64
 	startTicks int64
@@ -106,7 +109,7 @@ func parseStat(b []byte) (procStat, error) {
 	if open < 0 || end < open {
 		return procStat{}, errors.New("no name in parentheses")
 	}
-	f := bytes.Fields(b[end+1:]) // f[0] is field 3
+	f := bytes.Fields(b[end+1:]) // f[0] is field 3, the state
 	if len(f) < 20 {
 		return procStat{}, fmt.Errorf("%d fields after the name, want 20", len(f))
 	}
@@ -118,7 +121,7 @@ func parseStat(b []byte) (procStat, error) {
 	if err != nil {
 		return procStat{}, fmt.Errorf("start time: %w", err)
 	}
-	return procStat{name: string(b[open+1 : end]), flags: flags, startTicks: start}, nil
+	return procStat{state: f[0][0], name: string(b[open+1 : end]), flags: flags, startTicks: start}, nil
 }
 
 func planTerminate(_ context.Context, a TerminateProcessArgs) (string, error) {
@@ -130,12 +133,17 @@ func planTerminate(_ context.Context, a TerminateProcessArgs) (string, error) {
 	return "end " + t.String() + " with SIGKILL", nil
 }
 
-func doTerminate(ctx context.Context, a TerminateProcessArgs) (string, error) {
+func doTerminate(ctx context.Context, _ Request, a TerminateProcessArgs) (Done, error) {
 	t, err := take(a)
 	if err != nil {
-		return "", err
+		return Done{}, err
 	}
 	defer t.close()
+	seen, err := t.end(ctx)
+	return Done{Seen: seen}, err
+}
+
+func (t *target) end(ctx context.Context) (string, error) {
 	if err := unix.PidfdSendSignal(t.fd, unix.SIGKILL, nil, 0); err != nil {
 		if errors.Is(err, unix.ESRCH) {
 			return "", fmt.Errorf("end %s: it ended by itself before the signal", t)

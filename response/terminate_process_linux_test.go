@@ -28,7 +28,7 @@ func statOf(t *testing.T, pid int) procStat {
 
 func terminate(pid int, start int64, dry bool) wire.Outcome {
 	args, _ := json.Marshal(TerminateProcessArgs{PID: int64(pid), StartTime: start})
-	return NewSet(All()...).Run(context.Background(), wire.Respond{ID: "r1", Action: "terminate_process", Args: args, DryRun: dry})
+	return NewSet(All(Options{})...).Run(context.Background(), wire.Respond{ID: "r1", Action: "terminate_process", Args: args, DryRun: dry})
 }
 
 func TestTerminateEndsTheProcessThatWasMeant(t *testing.T) {
@@ -98,7 +98,7 @@ func TestTerminateRefuses(t *testing.T) {
 }
 
 func TestBadArguments(t *testing.T) {
-	set := NewSet(All()...)
+	set := NewSet(All(Options{})...)
 	for args, want := range map[string]string{
 		`{"pid":0,"start_time_ns":1}`:             "above 0",
 		`{"pid":5}`:                               "start_time_ns",

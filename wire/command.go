@@ -116,6 +116,16 @@ type Outcome struct {
 	Plan  string          `json:"plan,omitempty"` // what was to be done
 	Seen  string          `json:"seen,omitempty"` // what was read back afterwards
 	Error string          `json:"error,omitempty"`
-	Undo  json.RawMessage `json:"undo,omitempty"` // args of the undoing action
-	Hit   string          `json:"hit,omitempty"`  // the hit that asked for it
+	// Undo is an Undo: what takes the action back, where something can.
+	Undo json.RawMessage `json:"undo,omitempty"`
+	// Args are, in state "planned", the arguments with what was left out of
+	// them filled in: sent as they are, they ask for what was planned.
+	Args json.RawMessage `json:"args,omitempty"`
+	Hit  string          `json:"hit,omitempty"` // the hit that asked for it
+}
+
+// Undo is an action that takes another back.
+type Undo struct {
+	Action string          `json:"action"` // such as "restore_file"
+	Args   json.RawMessage `json:"args"`
 }

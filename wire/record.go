@@ -116,6 +116,8 @@ type ActionState struct {
 	// "awaiting approval" or "planned".
 	State  string `json:"state"`
 	Detail string `json:"detail,omitempty"`
+	// Undo takes the action back; nil where nothing can.
+	Undo *Undo `json:"undo,omitempty"`
 }
 
 // Result is what a scheduled query found: a difference or a snapshot.
