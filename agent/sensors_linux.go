@@ -35,6 +35,7 @@ func (a *Agent) sensorSpecs() ([]sensor.Spec, processes, error) {
 	if len(a.settings.Dirs) > 0 {
 		specs = append(specs, filesensor.Spec(filesensor.Options{
 			Dirs: a.settings.Dirs, Exclude: []string{a.settings.Data}, Lookup: lookup, CatchUp: tree.CatchUp, Logger: a.log,
+			Hash: filesensor.Hashing{Pacer: a.governor},
 		}))
 	}
 	if len(a.settings.Regs) > 0 {

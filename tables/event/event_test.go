@@ -90,13 +90,13 @@ func TestDecodeStepsOverUnknownFields(t *testing.T) {
 // TestNumbersStay: records on disk carry the numbers, so they may not move.
 func TestNumbersStay(t *testing.T) {
 	for name, want := range map[string]int{
-		"pid": 1, "cmdline": 7, "source": 15, "syscall": 34, "action": 39, "status": 49, "cmdline_truncated": 62, "hashed": 70, "key": 72, "old_data": 76,
+		"pid": 1, "cmdline": 7, "source": 15, "syscall": 34, "action": 39, "status": 49, "cmdline_truncated": 62, "hashed": 70, "key": 72, "old_data": 76, "new_path": 77, "old_enabled": 87,
 	} {
 		if got := slices.Index(fieldNames, name); got != want {
 			t.Errorf("%s has number %d, and %d on disk", name, got, want)
 		}
 	}
-	for i, want := range []string{"", "process_events", "process_exit_events", "file_events", "socket_events", "registry_events"} {
+	for i, want := range []string{"", "process_events", "process_exit_events", "file_events", "socket_events", "registry_events", "scheduled_task_events"} {
 		if got := TableOf(uint8(i)); got != want {
 			t.Errorf("code %d is %q, and %q on disk", i, got, want)
 		}

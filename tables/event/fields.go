@@ -24,4 +24,6 @@ var fieldNames = []string{
 	// 63 and up
 	"overflows", "env", "env_count", "env_size", "md5", "sha1", "sha256", "hashed",
 	"filename", "key", "value", "data_type", "data", "old_data",
+	"new_path", "type", "unit", "command", "old_command", "schedule", "old_schedule",
+	"user", "old_user", "enabled", "old_enabled",
 }

@@ -5,6 +5,7 @@ type File struct {
 	Header
 	TargetPath    string `col:"target_path,index" doc:"Path of the file that changed."`
 	OldPath       string `col:"old_path,ours" doc:"Path before a move, where known."`
+	NewPath       string `col:"new_path,ours" doc:"Path after a move, of a MOVED_FROM row, where known."`
 	Category      string `col:"category" doc:"Category of the watched folder in the configuration; 'dirs' for -dirs."`
 	Action        string `col:"action" doc:"CREATED, UPDATED, DELETED, MOVED_FROM, MOVED_TO or ATTRIBUTES_MODIFIED, as osquery names them."`
 	TransactionID int64  `col:"transaction_id" doc:"Number that the two halves of a move share, otherwise 0."`

@@ -42,6 +42,7 @@ var kinds = []*kind{
 	newKind[File](3),
 	newKind[Socket](4),
 	newKind[Registry](5),
+	newKind[Task](6),
 }
 
 var (

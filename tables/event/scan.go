@@ -14,7 +14,7 @@ import (
 
 // Tables are the event tables.
 func Tables() []*tables.Table {
-	return []*tables.Table{ProcessEvents, ProcessExitEvents, FileEvents, SocketEvents, RegistryEvents}
+	return []*tables.Table{ProcessEvents, ProcessExitEvents, FileEvents, SocketEvents, RegistryEvents, ScheduledTaskEvents}
 }
 
 // texts says which text columns of a row an equality may be pushed to.

@@ -5,15 +5,16 @@ import "github.com/aiedr/edr/tables/event"
 // waiting is an event whose process is still to be looked up.
 type waiting struct {
 	e     *event.File
-	alive bool // the process was when the event was read
+	alive bool    // the process was when the event was read
+	t     *target // to be hashed; may be nil
 }
 
 // maxBatch bounds the events that wait.
 const maxBatch = 4096
 
 // publish hands an event on with the batch that it belongs to.
-func (w *watcher) publish(e *event.File, alive bool) {
-	w.batch = append(w.batch, waiting{e, alive})
+func (w *watcher) publish(e *event.File, alive bool, t *target) {
+	w.batch = append(w.batch, waiting{e, alive, t})
 	if len(w.batch) >= maxBatch {
 		w.release()
 	}
@@ -33,8 +34,8 @@ func (w *watcher) release() {
 	for i := range w.batch {
 		b := &w.batch[i]
 		w.name(b.e, b.alive)
-		w.out.Publish(b.e)
-		b.e = nil
+		w.out.publishFile(b.e, b.t)
+		b.e, b.t = nil, nil
 	}
 	w.batch = w.batch[:0]
 }

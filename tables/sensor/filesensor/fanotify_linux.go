@@ -48,7 +48,7 @@ var variants = []struct {
 // watcher is a fanotify group at work.
 type watcher struct {
 	o     Options
-	out   sensor.Publisher
+	out   filePublisher
 	fd    int
 	wake  int // eventfd: Close
 	mask  uint64
@@ -100,6 +100,10 @@ type halfMove struct {
 
 // Start implements sensor.Mechanism.
 func (f *fanotify) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
+	return f.startTo(ctx, plain{out})
+}
+
+func (f *fanotify) startTo(ctx context.Context, out filePublisher) (sensor.Running, error) {
 	w := &watcher{
 		o: f.o, out: out, self: int32(os.Getpid()), done: make(chan struct{}), quit: make(chan struct{}),
 		snapshot: newSnapshot(f.o.MaxFiles), procs: map[int64]ProcInfo{},

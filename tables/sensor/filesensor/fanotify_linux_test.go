@@ -123,8 +123,14 @@ func TestFanotifyDescribesFileAndProcess(t *testing.T) {
 	if e := out.find(event.FileAttributes, root+"/a"); e == nil {
 		t.Error("chmod was not seen")
 	}
+	for _, what := range []string{"chown", "times", "xattr"} {
+		p.do("write", root+"/"+what, "x")
+		out.wait(t, event.FileUpdated, root+"/"+what)
+		p.do(what, root+"/"+what)
+		out.wait(t, event.FileAttributes, root+"/"+what)
+	}
 	for _, e := range out.all() {
-		if e.Action == event.FileAttributes && e.TargetPath != root+"/a" {
+		if e.Action == event.FileAttributes && !slices.Contains([]string{"a", "chown", "times", "xattr"}, filepath.Base(e.TargetPath)) {
 			t.Errorf("attributes of %s changed, and nobody changed them", e.TargetPath)
 		}
 	}
@@ -144,6 +150,8 @@ func TestFanotifyFollowsFoldersThatMove(t *testing.T) {
 	_, out := startFanotify(t, Options{Dirs: []string{in}})
 	p := startDoer(t)
 	p.do("write", outside+"/tree/deep/unseen", "x")
+	p.do("write", in+"/before", "x") // an event is placed by where its folder is when it is read
+	out.wait(t, event.FileUpdated, in+"/before")
 	p.do("rename", outside+"/tree", in+"/tree") // comes to be watched
 	p.do("write", in+"/tree/deep/one", "x")
 	p.do("rename", in+"/old", in+"/new") // moves inside
@@ -154,6 +162,15 @@ func TestFanotifyFollowsFoldersThatMove(t *testing.T) {
 	out.wait(t, event.FileUpdated, in+"/end")
 	out.wait(t, event.FileCreated, in+"/tree/deep/one")
 	out.wait(t, event.FileMovedTo, in+"/new")
+	if e := out.wait(t, event.FileMovedTo, in+"/tree"); e.OldPath != outside+"/tree" {
+		t.Errorf("moved in from %q", e.OldPath)
+	}
+	if e := out.find(event.FileMovedFrom, in+"/old"); e == nil || e.NewPath != in+"/new" {
+		t.Errorf("moved inside: %+v", e)
+	}
+	if e := out.wait(t, event.FileMovedFrom, in+"/new"); e.NewPath != outside+"/new" {
+		t.Errorf("moved out to %q", e.NewPath)
+	}
 	two := false
 	for _, e := range out.all() {
 		if filepath.Base(e.TargetPath) == "unseen" || filepath.Base(e.TargetPath) == "three" {
@@ -218,7 +235,7 @@ func TestFanotifyRescansAfterOverflow(t *testing.T) {
 		}
 	}
 	out := &sink{}
-	w := &watcher{o: Options{Dirs: []string{root}}.withDefaults(), out: out, snapshot: newSnapshot(100), fd: -1}
+	w := &watcher{o: Options{Dirs: []string{root}}.withDefaults(), out: plain{out}, snapshot: newSnapshot(100), fd: -1}
 	w.folders = newFolders(w.snapshot)
 	w.roots = resolveRoots(w.o.Dirs, nil)
 	w.snapshot.fill(&w.roots)

@@ -50,7 +50,9 @@ type Options struct {
 	// MaxFiles bounds the record of what the folders hold, by which changes
 	// are found again after the kernel dropped events; 200,000 when zero.
 	MaxFiles int
-	Logger   *slog.Logger
+	// Hash says how changed files are hashed, which they are by default.
+	Hash   Hashing
+	Logger *slog.Logger
 
 	procOnly bool // Lookup reads /proc: it knows nothing of the dead
 }

@@ -74,7 +74,7 @@ func (w *watcher) rows(n *notice, path string, isFolder, alive bool) {
 		}
 	}
 	emit := func(action string, move int64, old string) {
-		w.emit(n, alive, path, action, old, move, &st, there && action != event.FileDeleted && action != event.FileMovedFrom)
+		w.emit(n, alive, path, action, old, "", move, &st, there && action != event.FileDeleted && action != event.FileMovedFrom)
 	}
 	if n.mask&unix.FAN_MOVED_TO != 0 {
 		half := w.pending[int64(n.pid)]
@@ -140,12 +140,19 @@ func (w *watcher) rename(n *notice, alive bool) {
 	var st unix.Stat_t
 	there := n.target != nil && w.folders.stat(n.target, &st)
 	w.moves++
+	// The other end is told too, wherever it is: it is asked for only here.
+	if from == "" && n.at.key != nil {
+		from = w.folders.elsewhere(n.at, &w.roots)
+	}
+	if to == "" && n.to.key != nil {
+		to = w.folders.elsewhere(n.to, &w.roots)
+	}
 	if fromWatched {
-		w.emit(n, alive, from, event.FileMovedFrom, "", w.moves, &st, there)
+		w.emit(n, alive, from, event.FileMovedFrom, "", to, w.moves, &st, there)
 		w.snapshot.remove(from)
 	}
 	if toWatched {
-		w.emit(n, alive, to, event.FileMovedTo, from, w.moves, &st, there)
+		w.emit(n, alive, to, event.FileMovedTo, from, "", w.moves, &st, there)
 		if there {
 			w.snapshot.put(to, seenOfStat(&st))
 		}
@@ -184,15 +191,19 @@ func (w *watcher) leftOut() {
 }
 
 // emit publishes a row, unless the agent itself made the change.
-func (w *watcher) emit(n *notice, alive bool, path, action, old string, move int64, st *unix.Stat_t, there bool) {
+func (w *watcher) emit(n *notice, alive bool, path, action, old, moved string, move int64, st *unix.Stat_t, there bool) {
 	if n.pid == w.self {
 		w.leftOut()
 		return
 	}
 	e := w.newFile(path, action)
-	e.OldPath, e.TransactionID, e.PID = old, move, int64(n.pid)
+	e.OldPath, e.NewPath, e.TransactionID, e.PID = old, moved, move, int64(n.pid)
+	var t *target
 	if there {
 		describe(e, st)
+		if hasContent(action) {
+			t = targetOf(path, n.target, st)
+		}
 	}
-	w.publish(e, alive)
+	w.publish(e, alive, t)
 }

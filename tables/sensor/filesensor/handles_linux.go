@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,7 @@ const maxUnwatched = 8192
 // are all known beforehand, by walking and by the events that make new ones,
 // so that the events of one that is gone by now can still be placed.
 type folders struct {
+	mu      sync.RWMutex           // guards systems for who is not the loop, which alone changes it
 	systems map[string]*filesystem // by fsid
 	tree    *snapshot
 	known   map[string]*node // by key; only watched ones, and each in tree
@@ -51,6 +53,8 @@ func newFolders(tree *snapshot) *folders {
 }
 
 func (f *folders) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, fs := range f.systems {
 		for _, m := range fs.mounts {
 			unix.Close(m.fd)
@@ -142,6 +146,15 @@ func (f *folders) resolve(key []byte, r *roots) (path string, ok bool) {
 	return path, path != ""
 }
 
+// elsewhere is the path of a name in a folder that is not watched, or "".
+func (f *folders) elsewhere(p place, r *roots) string {
+	dir, ok := f.resolve(p.key, r)
+	if !ok {
+		return ""
+	}
+	return filepath.Join(dir, string(p.name))
+}
+
 // openHandle opens what a key stands for, without any access to its content.
 func openHandle(mountFD int, key []byte) (int, error) {
 	fd, _, errno := unix.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, uintptr(mountFD),
@@ -228,6 +241,8 @@ func (f *folders) addSystem(dir string) (fsid string, isNew bool, err error) {
 		unix.Close(fd)
 		return "", false, fmt.Errorf("%s is on a file system without file handles: %w", dir, err)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	fs := f.systems[fsid]
 	if fs == nil {
 		fs = &filesystem{}
@@ -245,6 +260,8 @@ func (f *folders) addSystem(dir string) (fsid string, isNew bool, err error) {
 }
 
 func (f *folders) dropSystem(fsid string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if fs := f.systems[fsid]; fs != nil {
 		for _, m := range fs.mounts {
 			unix.Close(m.fd)

@@ -122,10 +122,14 @@ func (w *watcher) rescan() {
 	w.snapshot.compare(&w.roots, func(c change) {
 		e := w.newFile(c.path, c.action)
 		e.Source = "rescan"
+		var t *target
 		if c.info != nil {
 			describeInfo(e, c.info)
+			if hasContent(c.action) {
+				t = targetOfInfo(c.path, c.info)
+			}
 		}
-		w.publish(e, false)
+		w.publish(e, false, t)
 	})
 }
 
@@ -164,7 +168,7 @@ func (w *watcher) appeared(dir string) {
 			e := w.newFile(path, event.FileCreated)
 			e.Source = "rescan"
 			describeInfo(e, info)
-			w.publish(e, false)
+			w.publish(e, false, targetOfInfo(path, info))
 		}
 		w.snapshot.put(path, seenOf(info))
 		return nil

@@ -85,7 +85,7 @@ func (w *watcher) startRest() {
 	var rest sensor.Running
 	if len(o.Dirs) > 0 {
 		var err error
-		if rest, err = newNotify(o).Start(w.ctx, w.out); err != nil {
+		if rest, err = newNotify(o).startTo(w.ctx, w.out); err != nil {
 			w.restWhy = err.Error()
 			rest = nil
 		}

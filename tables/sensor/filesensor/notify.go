@@ -34,6 +34,10 @@ func (n *notify) Name() string {
 
 // Start implements sensor.Mechanism.
 func (n *notify) Start(ctx context.Context, out sensor.Publisher) (sensor.Running, error) {
+	return n.startTo(ctx, plain{out})
+}
+
+func (n *notify) startTo(ctx context.Context, out filePublisher) (sensor.Running, error) {
 	fw, err := fsnotify.NewBufferedWatcher(4096)
 	if err != nil {
 		return nil, fmt.Errorf("inotify: %w", err)
@@ -67,7 +71,7 @@ func (n *notify) Start(ctx context.Context, out sensor.Publisher) (sensor.Runnin
 
 type notifyWatcher struct {
 	o        Options
-	out      sensor.Publisher
+	out      filePublisher
 	fw       *fsnotify.Watcher
 	events   chan fsnotify.Event // after pump
 	name     string
@@ -79,6 +83,7 @@ type notifyWatcher struct {
 	once     sync.Once
 	err      error
 	dirty    map[string]struct{} // written to, not yet told
+	order    []string            // of dirty, the first written to first
 	watched  int
 	refused  map[string]string // folders that cannot be watched: why
 	firstBad string

@@ -14,10 +14,13 @@ import (
 
 // flush publishes files that were written to, once for many writes.
 func (w *notifyWatcher) flush() {
-	for path := range w.dirty {
-		delete(w.dirty, path)
-		w.changed(path, event.FileUpdated)
+	for _, path := range w.order {
+		if _, still := w.dirty[path]; still {
+			delete(w.dirty, path)
+			w.changed(path, event.FileUpdated)
+		}
 	}
+	w.order = w.order[:0]
 }
 
 func (w *notifyWatcher) handle(ev fsnotify.Event) {
@@ -36,7 +39,10 @@ func (w *notifyWatcher) handle(ev fsnotify.Event) {
 		if len(w.dirty) >= 4096 {
 			w.flush()
 		}
-		w.dirty[path] = struct{}{}
+		if _, known := w.dirty[path]; !known {
+			w.dirty[path] = struct{}{}
+			w.order = append(w.order, path)
+		}
 	}
 	if ev.Has(fsnotify.Chmod) {
 		if _, err := os.Lstat(path); err == nil { // else it tells of the removal that follows
@@ -86,10 +92,14 @@ func (w *notifyWatcher) publish(path, action string, info fs.FileInfo, source st
 		e.Source = source
 	}
 	e.At(time.Now())
+	var t *target
 	if info != nil {
 		describeInfo(e, info)
+		if hasContent(action) {
+			t = targetOfInfo(path, info)
+		}
 	}
-	w.out.Publish(e)
+	w.out.publishFile(e, t)
 }
 
 func (w *notifyWatcher) compare() {

@@ -44,5 +44,5 @@ func fromProc(pid int64) ProcInfo {
 // Mechanisms are the ways to watch here, best first.
 func Mechanisms(o Options) []sensor.Mechanism {
 	o = o.withDefaults()
-	return []sensor.Mechanism{&fanotify{o}, newNotify(o)}
+	return []sensor.Mechanism{withHashes(&fanotify{o}, o.Hash), withHashes(newNotify(o), o.Hash)}
 }

@@ -27,5 +27,6 @@ func fromProc(int64) ProcInfo { return ProcInfo{UID: -1} }
 
 // Mechanisms are the ways to watch here, best first.
 func Mechanisms(o Options) []sensor.Mechanism {
-	return []sensor.Mechanism{newNotify(o.withDefaults())}
+	o = o.withDefaults()
+	return []sensor.Mechanism{withHashes(newNotify(o), o.Hash)}
 }

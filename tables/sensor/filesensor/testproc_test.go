@@ -2,6 +2,7 @@ package filesensor
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -66,6 +67,20 @@ func doer(in io.Reader, out io.Writer) {
 			err = os.Link(f[1], f[2])
 		case "many":
 			err = many(f[1])
+		case "chown":
+			err = os.Chown(f[1], 4711, 4711)
+		case "times":
+			err = os.Chtimes(f[1], time.Unix(1, 0), time.Unix(1, 0))
+		case "xattr":
+			err = setXattr(f[1])
+		case "sparse": // of one byte more than it may have
+			if err = os.WriteFile(f[1], nil, 0o600); err == nil {
+				err = os.Truncate(f[1], sparseSize)
+			}
+		case "contents":
+			for i := 0; i < manyContents && err == nil; i++ {
+				err = os.WriteFile(fmt.Sprintf("%s/c%d", f[1], i), contentOf(i), 0o600)
+			}
 		default:
 			err = fmt.Errorf("unknown command %q", f[0])
 		}
@@ -76,6 +91,15 @@ func doer(in io.Reader, out io.Writer) {
 		}
 	}
 }
+
+// sparseSize is what the command sparse makes, and manyContents how many files
+// the command contents writes.
+const (
+	sparseSize   = 3 << 20
+	manyContents = 2000
+)
+
+func contentOf(i int) []byte { return bytes.Repeat([]byte(fmt.Sprintln("content", i)), i%50+1) }
 
 // The shape of what many does: folders of files, nested.
 const (

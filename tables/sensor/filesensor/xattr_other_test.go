@@ -1,0 +1,7 @@
+//go:build !linux
+
+package filesensor
+
+import "errors"
+
+func setXattr(string) error { return errors.ErrUnsupported }
