@@ -78,10 +78,12 @@ function Summary({ id, live, hosts }: { id: string; live: Live; hosts: QueryHost
   const deadline = parseTime(q.deadline_at)
   const left = deadline ? Math.max(0, Math.round((deadline.getTime() - now) / 1000)) : 0
   const truncated = hosts.filter((h) => h.truncated).length
+  // Green is only what every host has answered.
+  const answered = live.state.done && counts.rows + counts.none === hosts.length
   const status = q.stopped ? 'stopped' : live.state.done ? 'done' : 'running'
   return (
     <div className="summary">
-      <span className={`tag ${status === 'running' ? 'warn' : status === 'done' ? 'ok' : ''}`} role="status" data-query-state={status}>
+      <span className={`tag ${status === 'running' ? 'warn' : answered ? 'ok' : ''}`} role="status" data-query-state={status}>
         {t(`query.state.${status}`)}
       </span>
       <div className="progress" aria-hidden="true">
