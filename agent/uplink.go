@@ -30,6 +30,9 @@ const (
 	pendingWait = 10 * time.Second
 )
 
+// errStopped is why a live query ends that an operator has stopped.
+var errStopped = errors.New("the query was stopped")
+
 // maxLive bounds the live queries that run at once; more wait their turn.
 const maxLive = 4
 
@@ -44,13 +47,13 @@ type uplink struct {
 	log     *slog.Logger
 
 	mu      sync.Mutex
-	running map[string]context.CancelFunc // live queries
+	running map[string]context.CancelCauseFunc // live queries
 	slots   chan struct{}
 	work    sync.WaitGroup
 }
 
 func newUplink(s server, log *slog.Logger) *uplink {
-	return &uplink{server: s, log: log, running: map[string]context.CancelFunc{}, slots: make(chan struct{}, maxLive)}
+	return &uplink{server: s, log: log, running: map[string]context.CancelCauseFunc{}, slots: make(chan struct{}, maxLive)}
 }
 
 // run works until the context ends. It calls enrolled once the host may speak.
@@ -143,7 +146,7 @@ func (u *uplink) dispatch(ctx context.Context, c wire.Command) error {
 		}
 		u.mu.Lock()
 		if cancel := u.running[x.ID]; cancel != nil {
-			cancel()
+			cancel(errStopped)
 		}
 		u.mu.Unlock()
 	case wire.CommandRespond:
@@ -173,18 +176,21 @@ func (u *uplink) live(ctx context.Context, q wire.LiveQuery) {
 		q.Deadline = time.Minute
 	}
 	// The answer itself needs a little longer than the statement.
-	ctx, cancel := context.WithTimeout(ctx, q.Deadline+30*time.Second)
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(q.Deadline+30*time.Second, func() { cancel(context.DeadlineExceeded) })
 	u.mu.Lock()
 	if u.running[q.ID] != nil {
 		u.mu.Unlock()
-		cancel()
+		timer.Stop()
+		cancel(nil)
 		return // the same query again: it is being answered
 	}
 	u.running[q.ID] = cancel
 	u.mu.Unlock()
 	u.work.Go(func() {
 		defer func() {
-			cancel()
+			timer.Stop()
+			cancel(nil)
 			u.mu.Lock()
 			delete(u.running, q.ID)
 			u.mu.Unlock()
@@ -207,8 +213,11 @@ func (u *uplink) send(ctx context.Context, a wire.Answer) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil {
-			u.tell("live query "+a.Query, fmt.Errorf("send part %d of the answer: %w", a.Part, err))
+		if cause := context.Cause(ctx); cause != nil {
+			// A query that somebody stopped, or an agent that ends, owes no answer.
+			if errors.Is(cause, context.DeadlineExceeded) {
+				u.tell("live query "+a.Query, fmt.Errorf("send part %d of the answer: %w", a.Part, err))
+			}
 			return err
 		}
 		u.log.Warn("send a live query's answer", "query", a.Query, "part", a.Part, "error", err)
