@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"errors"
+	"io/fs"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,8 +22,8 @@ func TestUnread(t *testing.T) {
 			if !errors.Is(r.Err, tables.ErrNotSupported) || !strings.Contains(r.Err.Error(), "evidence =") {
 				t.Errorf("%s: %v", table.Name, r.Err)
 			}
-			r = Scan(t, table, host, Equals("evidence", "/cases/1"))
-			if !errors.Is(r.Err, tables.ErrNotBuilt) {
+			r = Scan(t, table, host, Equals("evidence", "/no/such/case"))
+			if !errors.Is(r.Err, fs.ErrNotExist) {
 				t.Errorf("%s with evidence: %v", table.Name, r.Err)
 			}
 		}
