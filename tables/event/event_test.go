@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -282,5 +283,25 @@ func TestCursorCountsWhatItMissed(t *testing.T) {
 	}
 	if _, c := WithCursor(log, 200); c.Missed() != 0 || c.Next() != 100 {
 		t.Errorf("beyond the end: missed %d, next %d", c.Missed(), c.Next())
+	}
+}
+
+// TestScanSaysWhatIsNotSupported: an event table that no sensor of the running
+// system fills must not look like a quiet machine.
+func TestScanSaysWhatIsNotSupported(t *testing.T) {
+	root, err := tables.DirRoot("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := &tables.Host{Root: root, Log: &memLog{}}
+	here := map[string]tables.Platform{"linux": tables.Linux, "windows": tables.Windows}[runtime.GOOS]
+	for _, table := range Tables() {
+		var got error
+		for _, err := range table.Batches(t.Context(), &tables.Query{Host: host}) {
+			got = err
+		}
+		if want := table.Platforms&here == 0; errors.Is(got, tables.ErrNotSupported) != want || !want && got != nil {
+			t.Errorf("%s: %v", table.Name, got)
+		}
 	}
 }

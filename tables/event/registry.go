@@ -35,6 +35,7 @@ var RegistryEvents = tables.New(tables.Spec[Registry]{
 	},
 	Platforms: tables.Windows, Class: tables.Inventory, Evented: true, Ours: true,
 	Scan: scan[Registry](
+		tables.Windows,
 		func(r *Registry) int64 { return r.PID },
 		texts[Registry]{"path": func(r *Registry) string { return r.Path }}),
 })

@@ -23,7 +23,7 @@ type texts[R any] map[string]func(*R) string
 // scan reads the event log. Handed-down constraints: time bounds the part of
 // the log that is read at all; pid and the texts drop rows before they are
 // put into a batch.
-func scan[R any, P row[R]](pid func(*R) int64, eq texts[R]) func(context.Context, *tables.Query) iter.Seq2[R, error] {
+func scan[R any, P row[R]](on tables.Platform, pid func(*R) int64, eq texts[R]) func(context.Context, *tables.Query) iter.Seq2[R, error] {
 	k := kindByTable[P(new(R)).Table()]
 	return func(ctx context.Context, q *tables.Query) iter.Seq2[R, error] {
 		return func(yield func(R, error) bool) {
@@ -31,6 +31,14 @@ func scan[R any, P row[R]](pid func(*R) int64, eq texts[R]) func(context.Context
 			if q.Host == nil || q.Host.Log == nil {
 				yield(zero, &tables.NoEventsError{Table: k.table})
 				return
+			}
+			// No rows would read as "nothing happened" where no sensor of this
+			// system can fill the table.
+			if q.Host.Root != nil {
+				if err := q.Host.Needs(on); err != nil {
+					yield(zero, err)
+					return
+				}
 			}
 			eventQuery, possible := window(q, k.table)
 			if !possible {

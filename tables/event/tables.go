@@ -12,6 +12,7 @@ var ProcessEvents = tables.New(tables.Spec[Exec]{
 	},
 	Platforms: tables.Linux, Class: tables.Personal, Evented: true,
 	Scan: scan[Exec](
+		tables.Linux,
 		func(r *Exec) int64 { return r.PID },
 		texts[Exec]{"path": func(r *Exec) string { return r.Path }}),
 })
@@ -25,6 +26,7 @@ var ProcessExitEvents = tables.New(tables.Spec[Exit]{
 	},
 	Platforms: tables.Linux, Class: tables.Personal, Evented: true, Ours: true,
 	Scan: scan[Exit](
+		tables.Linux,
 		func(r *Exit) int64 { return r.PID },
 		texts[Exit]{"path": func(r *Exit) string { return r.Path }}),
 })
@@ -38,6 +40,7 @@ var FileEvents = tables.New(tables.Spec[File]{
 	},
 	Platforms: tables.Linux, Class: tables.Personal, Evented: true,
 	Scan: scan[File](
+		tables.Linux,
 		func(r *File) int64 { return r.PID },
 		texts[File]{"target_path": func(r *File) string { return r.TargetPath }}),
 })
@@ -51,6 +54,7 @@ var SocketEvents = tables.New(tables.Spec[Socket]{
 	},
 	Platforms: tables.Linux, Class: tables.Network, Evented: true,
 	Scan: scan[Socket](
+		tables.Linux,
 		func(r *Socket) int64 { return r.PID },
 		texts[Socket]{"path": func(r *Socket) string { return r.Path }}),
 })

@@ -49,6 +49,7 @@ var ScheduledTaskEvents = tables.New(tables.Spec[Task]{
 	},
 	Platforms: tables.Linux, Class: tables.Inventory, Evented: true, Ours: true,
 	Scan: scan[Task](
+		tables.Linux,
 		func(r *Task) int64 { return r.PID },
 		texts[Task]{"target_path": func(r *Task) string { return r.TargetPath }}),
 })
