@@ -1,4 +1,4 @@
-package evidencetest
+package tablestest
 
 import (
 	"archive/tar"
