@@ -1,13 +1,17 @@
 package agent
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/aiedr/edr/tables/sensor"
 	"github.com/aiedr/edr/tables/sensor/filesensor"
 	"github.com/aiedr/edr/tables/sensor/netsensor"
 	"github.com/aiedr/edr/tables/sensor/procsensor"
 	"github.com/aiedr/edr/tables/sensor/proctree"
+	"github.com/aiedr/edr/tables/sensor/tasksensor"
+	"github.com/aiedr/edr/tables/system"
 )
 
 // sensorSpecs are the sensors of Linux, and what they learn of processes.
@@ -32,9 +36,15 @@ func (a *Agent) sensorSpecs() ([]sensor.Spec, processes, error) {
 		procsensor.Spec(procsensor.Options{Tree: tree, Log: a.log}),
 		netsensor.Spec(netsensor.Options{Tree: tree, Poll: a.settings.Interval, Log: a.log}),
 	}
+	places := system.TaskPlaces(a.host)
+	feed := tasksensor.NewFeed(places)
+	specs = append(specs, tasksensor.Spec(tasksensor.Options{
+		Read: a.readTasks, Feed: feed, Every: a.settings.Interval, State: filepath.Join(a.settings.Data, "tasks.json"),
+		Pacer: a.governor, Logger: a.log,
+	}))
 	if len(a.settings.Dirs) > 0 {
 		specs = append(specs, filesensor.Spec(filesensor.Options{
-			Dirs: a.settings.Dirs, Exclude: []string{a.settings.Data}, Lookup: lookup, CatchUp: tree.CatchUp, Logger: a.log,
+			Dirs: a.settings.Dirs, Quiet: places, Saw: feed.Saw, Exclude: []string{a.settings.Data}, Lookup: lookup, CatchUp: tree.CatchUp, Logger: a.log,
 			Hash: filesensor.Hashing{Pacer: a.governor},
 		}))
 	}
@@ -42,4 +52,18 @@ func (a *Agent) sensorSpecs() ([]sensor.Spec, processes, error) {
 		a.log.Warn("-regs does nothing on Linux: there is no registry")
 	}
 	return specs, tree, nil
+}
+
+// readTasks reads scheduled_tasks for the sensor that compares them.
+func (a *Agent) readTasks(ctx context.Context) ([]tasksensor.Task, []error, error) {
+	rows, lacks, err := system.ReadTasks(ctx, a.host)
+	if err != nil {
+		return nil, nil, err
+	}
+	tasks := make([]tasksensor.Task, len(rows))
+	for i, t := range rows {
+		tasks[i] = tasksensor.Task{Name: t.Name, Type: t.Type, Source: t.Source, Unit: t.Unit.V, Path: t.Path,
+			Command: t.Command, Schedule: t.Schedule, User: t.User.V, Enabled: t.Enabled}
+	}
+	return tasks, lacks, nil
 }

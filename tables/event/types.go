@@ -24,7 +24,7 @@ type Header struct {
 	Time   int64  `col:"time,additional" doc:"Time of the event in seconds since the Unix epoch."`
 	EID    string `col:"eid,hidden" doc:"Number of the event in this host's record; it only rises."`
 	TimeNS int64  `col:"time_ns,ours,hidden" doc:"Time of the event in nanoseconds since the Unix epoch."`
-	Source string `col:"source,ours,hidden" doc:"Mechanism that saw the event: ebpf, audit, connector, fanotify or inotify; poll for a connection found by comparing snapshots; rescan for a change found by comparing after the kernel dropped events."`
+	Source string `col:"source,ours,hidden" doc:"Mechanism that saw the event: ebpf, audit, connector, fanotify or inotify; poll for a connection or task found by comparing snapshots; restart for a task that changed while no agent ran; rescan for a change found by comparing after the kernel dropped events."`
 }
 
 // When is the time at which the event happened.

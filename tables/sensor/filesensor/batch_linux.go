@@ -34,7 +34,12 @@ func (w *watcher) release() {
 	for i := range w.batch {
 		b := &w.batch[i]
 		w.name(b.e, b.alive)
-		w.out.publishFile(b.e, b.t)
+		if w.o.Saw != nil {
+			w.o.Saw(b.e)
+		}
+		if w.roots.tells(b.e.TargetPath) {
+			w.out.publishFile(b.e, b.t)
+		}
 		b.e, b.t = nil, nil
 	}
 	w.batch = w.batch[:0]

@@ -113,7 +113,7 @@ func (f *fanotify) startTo(ctx context.Context, out filePublisher) (sensor.Runni
 	if err := w.open(); err != nil {
 		return nil, err
 	}
-	w.roots = resolveRoots(w.o.Dirs, w.o.Exclude)
+	w.roots = w.o.watched()
 	w.mark()
 	if len(w.folders.systems) == 0 {
 		w.closeFDs()
@@ -258,7 +258,7 @@ func (w *watcher) publishStatus() {
 		notes = append(notes, how+strings.Join(w.reasons(), "; "))
 	}
 	w.mu.Lock()
-	w.stat.notes, w.stat.missing = notes, w.roots.missing
+	w.stat.notes, w.stat.missing = notes, w.roots.lacking()
 	w.stat.folders, w.stat.files, w.stat.full = len(w.folders.known), w.snapshot.count, w.snapshot.full
 	w.stat.gone = w.folders.gone
 	w.mu.Unlock()

@@ -31,6 +31,12 @@ type Options struct {
 	// Links are followed once, so that a folder with two names is watched
 	// once. One that does not exist yet is watched as soon as it does.
 	Dirs []string
+	// Quiet are files and folders that are watched as well, of whose changes
+	// only Saw is told: nothing of them is published, unless Dirs have them.
+	Quiet []string
+	// Saw is told of each change, published or not, before it is hashed. It
+	// must keep nothing of the event and not block. May be nil.
+	Saw func(e *event.File)
 	// Exclude are folders below Dirs that are not watched: the agent's own
 	// data, whose writing would otherwise cause events that are written.
 	Exclude []string
@@ -84,6 +90,16 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// watched are all that is to be watched, published or not.
+func (o *Options) watched() roots {
+	r := resolveRoots(append(append([]string(nil), o.Dirs...), o.Quiet...), o.Exclude)
+	if len(o.Quiet) > 0 {
+		told := resolveRoots(o.Dirs, o.Exclude)
+		r.told = &told
+	}
+	return r
 }
 
 // Spec declares the sensor with all its mechanisms, best first.

@@ -136,7 +136,7 @@ func (w *watcher) rescan() {
 // resolveAgain looks whether the named folders are still what they were.
 func (w *watcher) resolveAgain() {
 	w.refresh = false
-	now := resolveRoots(w.o.Dirs, w.o.Exclude)
+	now := w.o.watched()
 	before := w.roots
 	w.roots = now
 	w.mark() // also what was mounted since

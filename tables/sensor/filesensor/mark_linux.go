@@ -72,18 +72,24 @@ func (w *watcher) reasons() []string {
 // startRest watches by inotify what fanotify cannot.
 func (w *watcher) startRest() {
 	o := w.o
-	o.Dirs = nil
+	o.Dirs, o.Quiet = nil, nil
 	for root := range w.unmarked {
-		o.Dirs = append(o.Dirs, root)
+		if w.roots.tells(root) {
+			o.Dirs = append(o.Dirs, root)
+		} else {
+			o.Quiet = append(o.Quiet, root)
+		}
 	}
 	slices.Sort(o.Dirs)
-	if slices.Equal(o.Dirs, w.restDirs) {
+	slices.Sort(o.Quiet)
+	all := slices.Concat(o.Dirs, o.Quiet)
+	if slices.Equal(all, w.restDirs) {
 		return
 	}
-	w.restDirs, w.restWhy = o.Dirs, ""
+	w.restDirs, w.restWhy = all, ""
 	old := w.currentRest()
 	var rest sensor.Running
-	if len(o.Dirs) > 0 {
+	if len(all) > 0 {
 		var err error
 		if rest, err = newNotify(o).startTo(w.ctx, w.out); err != nil {
 			w.restWhy = err.Error()

@@ -43,7 +43,7 @@ func (n *notify) startTo(ctx context.Context, out filePublisher) (sensor.Running
 		return nil, fmt.Errorf("inotify: %w", err)
 	}
 	w := &notifyWatcher{
-		o: n.o, out: out, fw: fw, roots: resolveRoots(n.o.Dirs, n.o.Exclude), snapshot: newSnapshot(n.o.MaxFiles),
+		o: n.o, out: out, fw: fw, roots: n.o.watched(), snapshot: newSnapshot(n.o.MaxFiles),
 		done: make(chan struct{}), quit: make(chan struct{}), dirty: map[string]struct{}{},
 		events: make(chan fsnotify.Event, 32768), name: n.Name(),
 	}

@@ -99,6 +99,12 @@ func (w *notifyWatcher) publish(path, action string, info fs.FileInfo, source st
 			t = targetOfInfo(path, info)
 		}
 	}
+	if w.o.Saw != nil {
+		w.o.Saw(e)
+	}
+	if !w.roots.tells(path) {
+		return
+	}
 	w.out.publishFile(e, t)
 }
 
@@ -108,7 +114,7 @@ func (w *notifyWatcher) compare() {
 }
 
 func (w *notifyWatcher) resolveAgain() {
-	now := resolveRoots(w.o.Dirs, w.o.Exclude)
+	now := w.o.watched()
 	if now.equal(&w.roots) {
 		return
 	}
@@ -130,8 +136,8 @@ func (w *notifyWatcher) publishStatus() {
 	if n := len(w.refused); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d folders cannot be watched, such as %s", n, w.refused[w.firstBad]))
 	}
-	if len(w.roots.missing) > 0 {
-		parts = append(parts, "not there yet: "+strings.Join(w.roots.missing, ", "))
+	if len(w.roots.lacking()) > 0 {
+		parts = append(parts, "not there yet: "+strings.Join(w.roots.lacking(), ", "))
 	}
 	parts = append(parts, "changes come without their process")
 	w.mu.Lock()

@@ -16,6 +16,18 @@ type roots struct {
 	exclude []string        // real paths
 	missing []string        // named, and not there
 	notes   []string        // what else the status should say
+	told    *roots          // those whose changes are published; nil: all
+}
+
+// tells says whether changes of a path are published.
+func (r *roots) tells(path string) bool { return r.told == nil || r.told.has(path) }
+
+// lacking are the named folders that are not there, of those that are told of.
+func (r *roots) lacking() []string {
+	if r.told != nil {
+		return r.told.missing
+	}
+	return r.missing
 }
 
 // resolveRoots follows the links of the named folders.
@@ -141,7 +153,7 @@ func (r *roots) leadsTo(path string) bool {
 
 func (r *roots) equal(o *roots) bool {
 	return slices.Equal(r.dirs, o.dirs) && slices.Equal(r.missing, o.missing) && slices.Equal(r.exclude, o.exclude) &&
-		slices.Equal(r.notes, o.notes) && len(r.files) == len(o.files) && func() bool {
+		slices.Equal(r.notes, o.notes) && (r.told == nil || o.told == nil || r.told.equal(o.told)) && len(r.files) == len(o.files) && func() bool {
 		for f := range r.files {
 			if !o.files[f] {
 				return false
