@@ -5,7 +5,7 @@ DATA ?= ./data
 GO ?= go
 BENCH ?=
 
-.PHONY: all build web run test soak bench bpf docs lint fmt setup-build setup-test clean
+.PHONY: all build windows web run test soak bench bpf docs lint fmt setup-build setup-test clean
 
 all: build
 
@@ -14,6 +14,11 @@ build: setup-build web
 	$(GO) build -o edr-agent ./cmd/agent
 	$(GO) build -o edr-server ./cmd/server
 	$(GO) build -o edrctl ./cmd/edrctl
+
+## windows: edr-agent.exe and edrctl.exe, by mingw
+windows:
+	@./scripts/setup.sh windows
+	./scripts/windows.sh vet
 
 setup-build:
 	@./scripts/setup.sh build
@@ -65,6 +70,6 @@ fmt:
 	gofmt -w $$(git ls-files '*.go')
 
 clean:
-	rm -f edr-agent edr-server edrctl
+	rm -f edr-agent edr-server edrctl edr-agent.exe edrctl.exe
 	rm -rf web/node_modules e2e/node_modules e2e/out
 	find web/dist -mindepth 1 ! -name .gitkeep -delete

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target needs from Debian's packages, where it may, and says
 # plainly what is missing where it may not.
-#   setup.sh build | test | bpf
+#   setup.sh build | test | bpf | windows
 set -eu
 
 want=$1
@@ -32,6 +32,11 @@ test)
 	need llvm-strip llvm
 	need_file /usr/include/bpf/bpf_helpers.h libbpf-dev
 	need curl curl
+	need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
+	command -v wine64 >/dev/null 2>&1 || need_file /usr/lib/wine/wine64 wine64
+	;;
+windows)
+	need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 	;;
 bpf)
 	need clang clang

@@ -21,3 +21,10 @@ for p in "${all[@]}"; do
 done
 go test -timeout 10m "${together[@]}"
 go test -timeout 10m -p 1 "${alone[@]}"
+
+# What runs on Windows is built by mingw and tested under wine.
+if [ "${EDR_TEST_REQUIRE:-}" = all ] || command -v "${MINGW_CC:-x86_64-w64-mingw32-gcc}" >/dev/null; then
+	./scripts/windows.sh vet
+else
+	echo "test: no mingw: nothing is built for Windows; apt-get install gcc-mingw-w64-x86-64"
+fi

@@ -38,9 +38,7 @@ var errStopped = errors.New("the reader wants no more")
 
 func scanRegistry(ctx context.Context, q *tables.Query) iter.Seq2[RegistryValue, error] {
 	if live(q) {
-		return func(yield func(RegistryValue, error) bool) {
-			yield(RegistryValue{}, unread(q, "registry"))
-		}
+		return liveRegistry(ctx, q)
 	}
 	match := newKeyMatch(q)
 	return scanSources(ctx, q, hiveKind, func(s source, warn func(error), yield func(RegistryValue) bool) error {
