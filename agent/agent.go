@@ -182,9 +182,10 @@ func (a *Agent) openSensors() error {
 	if err != nil {
 		return err
 	}
+	respond := a.responseOptions()
 	a.detector = &detector{
 		convert: &converter{tree: tree, users: newUserNames(a.now), boot: boot},
-		fields:  newFieldList(), policy: a.policy, actions: response.NewSet(response.All(a.responseOptions())...),
+		fields:  newFieldList(), policy: a.policy, actions: response.NewSet(response.All(respond)...), respond: respond,
 		report: a.report, tell: a.problems.tell, log: a.log, now: a.now, bootID: id,
 		pace: paceRules(a.governor), fold: newFolder(), slots: make(chan struct{}, maxActing),
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -36,6 +35,7 @@ type detector struct {
 	fields  *fieldList
 	policy  *policy
 	actions *response.Set
+	respond response.Options
 	report  reporter
 	tell    func(source string, err error)
 	log     *slog.Logger
@@ -232,30 +232,10 @@ func (d *detector) act(ctx context.Context, h *wire.Hit, actions []string) {
 	defer cancel()
 	h.Actions = nil
 	for _, name := range actions {
-		args, err := actionArgs(name, h)
-		if err != nil {
-			h.Actions = append(h.Actions, wire.ActionState{Action: name, State: "failed", Detail: err.Error()})
-			continue
-		}
-		out := d.actions.Run(ctx, wire.Respond{ID: h.ID, Action: name, Args: args, By: "rule " + h.Rule.ID})
-		detail := out.Seen
-		if out.Error != "" {
-			detail = out.Error
-		}
-		d.log.Info("rule acted", "rule", h.Rule.ID, "action", name, "state", out.State, "detail", detail)
-		h.Actions = append(h.Actions, wire.ActionState{Action: name, State: out.State, Detail: detail})
+		s := d.actOne(ctx, name, h)
+		d.log.Info("rule acted", "rule", h.Rule.ID, "action", name, "state", s.State, "detail", s.Detail)
+		h.Actions = append(h.Actions, s)
 	}
-}
-
-func actionArgs(name string, h *wire.Hit) (json.RawMessage, error) {
-	switch name {
-	case "terminate_process":
-		if h.Process == nil || h.Process.PID == 0 {
-			return nil, fmt.Errorf("the event names no process to end")
-		}
-		return json.Marshal(response.TerminateProcessArgs{PID: h.Process.PID, StartTime: h.Process.StartTime})
-	}
-	return nil, fmt.Errorf("%s is not built yet in this agent", name)
 }
 
 func (d *detector) send(h *wire.Hit) {

@@ -26,9 +26,10 @@ type Options struct {
 
 // All are the actions of this version.
 func All(o Options) []Action {
-	q := newQuarantine(o)
+	q, b := newQuarantine(o), newBlocker(o)
 	return []Action{
 		TerminateProcess(), SuspendProcess(), ResumeProcess(),
 		q.quarantineFile(), q.restoreFile(),
+		b.blockConnection(), b.unblockConnection(),
 	}
 }

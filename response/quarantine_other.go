@@ -28,3 +28,7 @@ func (q *quarantine) planRestore(context.Context, RestoreFileArgs) (string, erro
 func (q *quarantine) doRestore(context.Context, Request, RestoreFileArgs) (Done, error) {
 	return Done{}, errNoQuarantineHere
 }
+
+func (q *quarantine) executed(a QuarantineFileArgs, _ Executed) (QuarantineFileArgs, error) {
+	return a, errNoQuarantineHere
+}
