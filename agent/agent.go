@@ -217,7 +217,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 
 	live := a.sensors.Subscribe("rules", 65536)
-	a.stream.resume(ctx)
+	a.stream.first = a.events.LastID()
 	a.sensors.Start(ctx)
 	for _, s := range a.sensors.Status() {
 		a.log.Info("sensor", "name", s.Name, "state", s.State, "mechanism", s.Mechanism, "detail", s.Detail)
@@ -225,6 +225,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	detecting := make(chan struct{})
 	go func() {
 		defer close(detecting)
+		a.firstRules(ctx)
+		a.stream.resume(ctx)
 		a.matchRunning(ctx)
 		a.stream.run(ctx, live.C)
 	}()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/aiedr/edr/queries/content"
 	"github.com/aiedr/edr/queries/document"
@@ -29,7 +30,8 @@ type configured struct {
 	now  wire.Configuration
 	ok   bool // everything in it could be used
 	sum  string
-	from string // "server", "built in" or the -content path
+	from string        // "server", "built in" or the -content path
+	come chan struct{} // closed once there is one
 }
 
 func (c *configured) hash() (sum string, ok bool) {
@@ -52,6 +54,9 @@ func (c *configured) set(cfg wire.Configuration, ok bool, from string) error {
 	sum := sha256.Sum256(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.sum == "" {
+		close(c.come)
+	}
 	c.now, c.ok, c.sum, c.from = cfg, ok, hex.EncodeToString(sum[:]), from
 	return nil
 }
@@ -59,7 +64,7 @@ func (c *configured) set(cfg wire.Configuration, ok bool, from string) error {
 // openDetection loads the configuration to start with: the server's last, or
 // without a server that of -content, or the built-in one.
 func (a *Agent) openDetection() error {
-	a.config = &configured{path: filepath.Join(a.settings.Data, "configuration.json")}
+	a.config = &configured{path: filepath.Join(a.settings.Data, "configuration.json"), come: make(chan struct{})}
 	var err error
 	if a.packs, err = newPacks(a); err != nil {
 		return err
@@ -72,8 +77,8 @@ func (a *Agent) openDetection() error {
 		}
 		if found {
 			a.use(last, "server")
-			return nil
 		}
+		return nil // without one, firstRules waits for the server's
 	}
 	if a.settings.Content != "" {
 		return a.useFolder(a.settings.Content)
@@ -84,6 +89,30 @@ func (a *Agent) openDetection() error {
 	}
 	a.use(cfg, "built in")
 	return nil
+}
+
+// firstConfig is how long a new host waits for its server's configuration
+// before it goes by the built-in one: what was switched off on the server must
+// not raise alerts here, and a server out of reach must not leave it blind.
+const firstConfig = 30 * time.Second
+
+// firstRules returns when a configuration is in force. Events of the time
+// before are recorded, and matched then.
+func (a *Agent) firstRules(ctx context.Context) {
+	timer := time.NewTimer(firstConfig)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-a.config.come:
+	case <-timer.C:
+		cfg, err := builtIn()
+		if err != nil {
+			a.problems.tell("configuration", err)
+			return
+		}
+		a.log.Warn("the server has given no configuration yet: going by the built-in one")
+		a.use(cfg, "built in")
+	}
 }
 
 // builtIn is the embedded content as a configuration.

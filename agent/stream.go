@@ -24,6 +24,7 @@ type stream struct {
 	d     *detector
 	log   recorded
 	path  string // state file
+	first uint64 // where a first run begins: the log's end before the sensors start
 	seen  uint64 // all events up to it were matched
 	saved uint64
 }
@@ -36,7 +37,8 @@ type streamState struct {
 // again after a crash, and hits have the same ids again.
 const saveEvery = time.Second
 
-// resume begins where the last run ended; a first run begins now.
+// resume begins where the last run ended, a first run at first. It needs the
+// rules, since it matches at once what was recorded since.
 func (s *stream) resume(ctx context.Context) {
 	var st streamState
 	found, err := readState(s.path, &st, s.d.now())
@@ -44,11 +46,10 @@ func (s *stream) resume(ctx context.Context) {
 		s.d.tell("rules", err)
 	}
 	last := s.log.LastID()
-	if !found || st.Seen > last {
-		s.seen = last
-		return
+	s.seen = s.first
+	if found && st.Seen <= last {
+		s.seen = st.Seen
 	}
-	s.seen = st.Seen
 	s.replay(ctx, last)
 }
 
