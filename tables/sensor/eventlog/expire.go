@@ -3,6 +3,8 @@ package eventlog
 import (
 	"errors"
 	"os"
+	"runtime"
+	"sync/atomic"
 )
 
 // expire removes the oldest segments until coming bytes fit and none is too old.
@@ -49,9 +51,19 @@ func (l *Log) dropSegment(why string) bool {
 	l.stats.ExpiredSegments++
 	l.stats.ExpiredEvents += s.events
 	l.mu.Unlock()
-	err := os.Remove(s.path)
+	var failed atomic.Bool
+	remove := func() { failed.Store(!l.removeSegment(s, why)) }
+	if runtime.GOOS == "windows" { // which removes no file that is open
+		s.unused.Store(&remove)
+	} else {
+		remove()
+	}
 	s.release() // readers that hold it read on
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	return !failed.Load()
+}
+
+func (l *Log) removeSegment(s *segment, why string) bool {
+	if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		l.o.Logger.Error("event log: remove the oldest segment", "path", s.path, "why", why, "err", err)
 		return false
 	}

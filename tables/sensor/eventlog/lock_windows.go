@@ -3,8 +3,10 @@ package eventlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/windows"
 )
@@ -17,14 +19,20 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A locked part of a file can be read by its owner alone: far behind the
+	// text, the lock lets others see who has it.
 	err = windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
-		0, 1, 0, new(windows.Overlapped))
+		0, 1, 0, &windows.Overlapped{Offset: 1 << 20})
 	if err != nil {
-		f.Close()
+		defer f.Close()
 		if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-			return nil, fmt.Errorf("%s is locked by another process: %w", path, ErrLocked)
+			owner, _ := io.ReadAll(io.LimitReader(f, 32)) // only to say who it is
+			return nil, fmt.Errorf("%s is locked by process %s: %w", path, strings.TrimSpace(string(owner)), ErrLocked)
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if err := f.Truncate(0); err == nil {
+		fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
 	return f, nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -278,6 +279,9 @@ func TestWritesWhileRead(t *testing.T) {
 }
 
 func TestDiskThatCannotBeWritten(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a folder with an open file cannot be removed here")
+	}
 	dir := filepath.Join(t.TempDir(), "log")
 	l := open(t, Options{Dir: dir, SyncEvery: time.Hour, MaxPending: 20 << 10})
 	if err := os.RemoveAll(dir); err != nil { // no new segment can be made

@@ -39,6 +39,8 @@ type segment struct {
 	created time.Time
 	cut     bool         // its end was torn, and it is not the newest
 	refs    atomic.Int32 // the log's own and one for each reader
+	// unused runs when the last of them lets go; nil does nothing.
+	unused atomic.Pointer[func()]
 }
 
 func segmentName(firstID uint64) string { return fmt.Sprintf("%020d%s", firstID, segmentSuffix) }
@@ -75,6 +77,9 @@ func (s *segment) retain() { s.refs.Add(1) }
 func (s *segment) release() {
 	if s.refs.Add(-1) == 0 {
 		s.f.Close() // read-only from here on: nothing to lose
+		if f := s.unused.Load(); f != nil {
+			(*f)()
+		}
 	}
 }
 
