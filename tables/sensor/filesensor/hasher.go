@@ -20,6 +20,8 @@ type target struct {
 	key  string // the kernel's handle of the file; empty where only the path is known
 	path string
 	state
+	spare *spare // of its lane; used by the hasher alone
+	free  bool   // is hashed in spite of the CPU limit
 }
 
 // state tells one content of a file from another.
@@ -127,7 +129,7 @@ func (h *hasher) hash(ctx context.Context, t *target) (sums, error) {
 }
 
 func (h *hasher) read(ctx context.Context, t *target) (sums, int64, error) {
-	if err := h.pace(ctx); err != nil {
+	if err := h.pace(ctx, t); err != nil {
 		return sums{}, 0, err
 	}
 	open := openByPath
@@ -168,7 +170,7 @@ func (h *hasher) read(ctx context.Context, t *target) (sums, int64, error) {
 		if total > t.size { // it grows: nothing of it would be true
 			return sums{}, total, &hashError{failChanged, -1}
 		}
-		if err := h.pace(ctx); err != nil {
+		if err := h.pace(ctx, t); err != nil {
 			return sums{}, total, err
 		}
 	}
@@ -193,10 +195,13 @@ func (s state) same(o state) bool {
 	return s.inode == o.inode && s.mtime == o.mtime && s.size == o.size && s.dev == o.dev
 }
 
-func (h *hasher) pace(ctx context.Context) error {
-	if h.o.Pacer != nil {
+func (h *hasher) pace(ctx context.Context, t *target) error {
+	if h.o.Pacer != nil && !t.free {
 		if err := h.o.Pacer.Pace(ctx); err != nil && ctx.Err() == nil {
-			return &hashError{notBudget, 0} // it cannot be waited for
+			// It cannot be waited for in time.
+			if t.free = t.spare.take(t.size, time.Now()); !t.free {
+				return &hashError{notBudget, 0}
+			}
 		}
 	}
 	if ctx.Err() != nil {

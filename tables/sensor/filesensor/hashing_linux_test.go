@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +143,7 @@ type slowFile struct {
 	block chan struct{}
 	text  []byte
 	asked int
+	whole bool // ends well
 }
 
 func (f *slowFile) Read(p []byte) (int, error) {
@@ -150,6 +152,9 @@ func (f *slowFile) Read(p []byte) (int, error) {
 	}
 	n := copy(p, f.text)
 	f.text = f.text[n:]
+	if n == 0 && f.whole {
+		return 0, io.EOF
+	}
 	if n == 0 {
 		return 0, fmt.Errorf("end: %w", unix.EIO)
 	}
@@ -187,14 +192,14 @@ func TestHashingThatHangs(t *testing.T) {
 	})
 	for i := range 20 {
 		if i%2 == 0 {
-			s.publishFile(row(fmt.Sprint(i)), &target{state: one})
+			s.publishFile(row(fmt.Sprint("/tmp/", i)), &target{state: one})
 		} else {
-			s.publishFile(row(fmt.Sprint(i)), nil)
+			s.publishFile(row(fmt.Sprint("/tmp/", i)), nil)
 		}
 	}
-	out.wait(t, event.FileUpdated, "19")
+	out.wait(t, event.FileUpdated, "/tmp/19")
 	for i, e := range out.all() {
-		if e.TargetPath != fmt.Sprint(i) || e.Hashed != 0 {
+		if e.TargetPath != fmt.Sprint("/tmp/", i) || e.Hashed != 0 {
 			t.Fatalf("event %d is %s with hashed %d", i, e.TargetPath, e.Hashed)
 		}
 	}
@@ -246,10 +251,30 @@ type poor struct{}
 func (poor) Pace(context.Context) error { return context.DeadlineExceeded }
 
 func TestHashingHeldToTheLimit(t *testing.T) {
-	s, out := stageOf(t, Hashing{Pacer: poor{}}, func(*target) (contentFile, error) { return nil, unix.EIO })
-	s.publishFile(row("f"), &target{state: state{inode: 1, size: 5}})
-	if e := out.wait(t, event.FileUpdated, "f"); e.Hashed != 0 {
-		t.Errorf("hashed %d", e.Hashed)
+	is := state{inode: 1, size: 5, ctime: 1}
+	s, out := stageOf(t, Hashing{Pacer: poor{}}, func(t *target) (contentFile, error) {
+		return &slowFile{is: []state{t.state}, text: []byte("12345"), whole: true}, nil
+	})
+	for i := range 10 {
+		is.inode++
+		s.publishFile(row(fmt.Sprint("/tmp/", i)), &target{state: is})
+	}
+	is.inode++
+	s.publishFile(row("/etc/passwd"), &target{state: is})
+	is.size = spareSize + 1
+	s.publishFile(row("/usr/large"), &target{state: is})
+	if e := out.wait(t, event.FileUpdated, "/usr/large"); e.Hashed != 0 {
+		t.Errorf("large: hashed %d", e.Hashed)
+	}
+	if e := out.wait(t, event.FileUpdated, "/etc/passwd"); e.Hashed != 1 {
+		t.Errorf("a small file in a folder without a storm: hashed %d", e.Hashed)
+	}
+	some := 0
+	for i := range 10 {
+		some += int(out.wait(t, event.FileUpdated, fmt.Sprint("/tmp/", i)).Hashed)
+	}
+	if some == 10 {
+		t.Error("all of a storm was hashed in spite of the limit")
 	}
 	if text := s.describe(); !strings.Contains(text, notBudget) {
 		t.Errorf("status %q", text)

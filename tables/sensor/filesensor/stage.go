@@ -36,13 +36,14 @@ const maxHeld = 8192
 type stage struct {
 	out    sensor.Publisher
 	o      Hashing
-	jobs   chan *held
+	wake   chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
 	hasher *hasher
 
 	mu     sync.Mutex
 	fifo   []*held
+	lanes  lanes
 	timer  *time.Timer
 	closed bool
 	why    map[string]uint64
@@ -59,7 +60,7 @@ type held struct {
 
 func newStage(out sensor.Publisher, o Hashing) *stage {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &stage{out: out, o: o, jobs: make(chan *held, o.MaxJobs), cancel: cancel,
+	s := &stage{out: out, o: o, wake: make(chan struct{}, 1), lanes: lanes{max: o.MaxJobs}, cancel: cancel,
 		done: make(chan struct{}), hasher: newHasher(o), why: map[string]uint64{}}
 	go s.work(ctx)
 	return s
@@ -122,13 +123,15 @@ func (s *stage) enqueue(h *held) bool {
 		return false
 	}
 	h.due = time.Now().Add(s.o.Wait)
-	select {
-	case s.jobs <- h:
-		return true
-	default:
+	if !s.lanes.put(h) {
 		s.why[notRoom]++
 		return false
 	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return true
 }
 
 func (h *held) fill(sums sums) {
@@ -191,22 +194,22 @@ func (s *stage) work(ctx context.Context) {
 	release := s.hasher.enter()
 	defer release()
 	for {
+		s.mu.Lock()
+		h := s.lanes.next()
+		s.mu.Unlock()
+		if h != nil && ctx.Err() == nil {
+			s.one(ctx, h)
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case h := <-s.jobs:
-			s.one(ctx, h)
+		case <-s.wake:
 		}
 	}
 }
 
 func (s *stage) one(ctx context.Context, h *held) {
-	s.mu.Lock()
-	gone := h.done
-	s.mu.Unlock()
-	if gone {
-		return
-	}
 	within, cancel := context.WithDeadline(ctx, h.due)
 	sums, err := s.hasher.hash(within, h.t)
 	cancel()

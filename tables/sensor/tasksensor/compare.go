@@ -73,16 +73,19 @@ func (r *run) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-every.C:
+			// A reading at the interval can wait for the CPU limit; one after a
+			// change must not, or a job that comes and goes is missed.
+			if r.o.Pacer != nil {
+				_ = r.o.Pacer.Pace(ctx) // the context's end is met above
+			}
+			touched = r.o.Feed.take()
 		case <-ready:
 			if !sleep(ctx, r.o.Settle) {
 				return
 			}
-		}
-		if r.o.Feed != nil {
-			touched = r.o.Feed.take()
-		}
-		if r.o.Pacer != nil {
-			_ = r.o.Pacer.Pace(ctx) // the context's end is met above
+			if touched = r.o.Feed.take(); len(touched) == 0 {
+				continue // taken with those before
+			}
 		}
 		began := time.Now()
 		r.read(ctx, touched)
@@ -120,7 +123,23 @@ func (r *run) read(ctx context.Context, touched []touch) {
 		r.mu.Unlock()
 		return
 	}
+	if r.o.Feed != nil && unexplained(diff(r.known, tasks), touched) {
+		// What was read may be newer than the last file event that was told.
+		sleep(ctx, r.o.Settle)
+		touched = append(touched, r.o.Feed.take()...)
+	}
 	r.keep(tasks, lacks, r.tell(tasks, touched, "poll") > 0)
+}
+
+// unexplained says whether there is a change of which nobody is known to have
+// made it.
+func unexplained(changes []change, touched []touch) bool {
+	for _, c := range changes {
+		if whoTouched(touched, c.task()) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // tell publishes what changed, and says how much it was.
@@ -128,10 +147,7 @@ func (r *run) tell(tasks []Task, touched []touch, source string) int {
 	changes := diff(r.known, tasks)
 	now := time.Now()
 	for _, c := range changes {
-		t := c.now
-		if t == nil {
-			t = c.old
-		}
+		t := c.task()
 		e := &event.Task{Action: c.action, Name: t.Name, Type: t.Type, TargetPath: t.Source, Path: t.Path, Unit: t.Unit,
 			Command: t.Command, Schedule: t.Schedule, User: t.User, Enabled: t.Enabled, UserID: -1}
 		if c.now != nil && c.old != nil {

@@ -8,6 +8,14 @@ type change struct {
 	now, old *Task // nil where there is none
 }
 
+// task is the task as it is, or as it was where it is gone.
+func (c change) task() *Task {
+	if c.now != nil {
+		return c.now
+	}
+	return c.old
+}
+
 // key says what a task is by itself, however it may change. Lines of a
 // crontab have no names: those of one file and user are told apart by diff.
 func (t *Task) key() [4]string {

@@ -42,7 +42,7 @@ type Options struct {
 	Settle time.Duration
 	// State is the file that keeps what was known; empty keeps nothing.
 	State string
-	// Pacer holds reading to the CPU limit; nil does not.
+	// Pacer holds readings at the interval to the CPU limit; nil does not.
 	Pacer  tables.Pacer
 	Logger *slog.Logger
 }

@@ -77,6 +77,9 @@ func isRuntimeUnit(file string) bool {
 
 // take hands over what was touched since the last time.
 func (f *Feed) take() []touch {
+	if f == nil {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.touched
