@@ -145,6 +145,9 @@ func TestLimits(t *testing.T) {
 	root.ask(400, "POST", "/api/v1/responses", map[string]any{"host": "h", "action": "terminate_process", "args": map[string]any{"pid": 5}}, nil)
 	root.ask(400, "POST", "/api/v1/responses", map[string]any{"host": "h", "action": "terminate_process", "args": map[string]any{"pid": 1, "start_time_ns": 1}}, nil)
 	root.ask(400, "POST", "/api/v1/responses", map[string]any{"host": "h", "action": "format_disk", "args": map[string]any{}}, nil)
+	root.ask(400, "POST", "/api/v1/responses", map[string]any{"host": "h", "action": "quarantine_file", "args": map[string]any{"path": "/tmp/x"}}, nil)
+	root.ask(400, "POST", "/api/v1/responses", map[string]any{"host": "h", "action": "restore_file", "args": map[string]any{"id": "../../etc/passwd"}}, nil)
+	root.ask(400, "POST", "/api/v1/responses", map[string]any{"host": "h", "action": "block_connection", "args": map[string]any{"remote_address": "127.0.0.1"}}, nil)
 	root.ask(400, "GET", "/api/v1/hosts?limit=-5", nil, nil)
 	plain := *root
 	plain.head = root.head.Clone()

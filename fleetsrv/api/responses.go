@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -18,68 +17,33 @@ import (
 )
 
 type responseView struct {
-	ID         string          `json:"id"`
-	Host       string          `json:"host"`
-	Action     string          `json:"action"`
-	Args       json.RawMessage `json:"args"`
-	By         string          `json:"by"`
-	Reason     string          `json:"reason"`
-	DryRun     bool            `json:"dry_run"`
-	Alert      *string         `json:"alert"`
-	CreatedAt  *time.Time      `json:"created_at"`
-	ExpiresAt  *time.Time      `json:"expires_at"`
-	State      string          `json:"state"`
-	Plan       string          `json:"plan"`
-	Seen       string          `json:"seen"`
-	Error      string          `json:"error"`
+	ID        string          `json:"id"`
+	Host      string          `json:"host"`
+	Action    string          `json:"action"`
+	Args      json.RawMessage `json:"args"`
+	By        string          `json:"by"`
+	Reason    string          `json:"reason"`
+	DryRun    bool            `json:"dry_run"`
+	Alert     *string         `json:"alert"`
+	CreatedAt *time.Time      `json:"created_at"`
+	ExpiresAt *time.Time      `json:"expires_at"`
+	State     string          `json:"state"`
+	Plan      string          `json:"plan"`
+	Seen      string          `json:"seen"`
+	Error     string          `json:"error"`
+	// Undo is a wire.Undo, what takes the action back; null where nothing can.
+	Undo       json.RawMessage `json:"undo"`
 	FinishedAt *time.Time      `json:"finished_at"`
 }
 
 func viewResponse(r store.Response) responseView {
 	v := responseView{ID: r.ID, Host: r.Host, Action: r.Action, Args: r.Args, By: r.By, Reason: r.Reason, DryRun: r.DryRun,
-		CreatedAt: at(r.CreatedAt), ExpiresAt: at(r.ExpiresAt), State: r.State, Plan: r.Plan, Seen: r.Seen, Error: r.Error, FinishedAt: at(r.FinishedAt)}
+		CreatedAt: at(r.CreatedAt), ExpiresAt: at(r.ExpiresAt), State: r.State, Plan: r.Plan, Seen: r.Seen, Error: r.Error, Undo: r.Undo, FinishedAt: at(r.FinishedAt)}
 	if r.Alert != 0 {
 		s := strconv.FormatInt(r.Alert, 10)
 		v.Alert = &s
 	}
 	return v
-}
-
-// whole is a whole number that may come as text, because a browser cannot
-// write every number of 64 bits.
-type whole int64
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (w *whole) UnmarshalJSON(b []byte) error {
-	n, err := strconv.ParseInt(strings.Trim(string(b), `"`), 10, 64)
-	if err != nil {
-		return fmt.Errorf("%s is no whole number", b)
-	}
-	*w = whole(n)
-	return nil
-}
-
-// checkArgs reads an action's arguments strictly: an identity that cannot be
-// reused, so that nothing is done to another process than the one seen.
-func checkArgs(action string, args json.RawMessage) (json.RawMessage, error) {
-	switch action {
-	case "terminate_process":
-		var in struct {
-			PID       *whole `json:"pid"`
-			StartTime *whole `json:"start_time_ns"`
-		}
-		if err := strict(args, &in); err != nil {
-			return nil, badRequest("read the args of terminate_process: %v", err)
-		}
-		if in.PID == nil || in.StartTime == nil || *in.PID < 1 || *in.StartTime < 0 {
-			return nil, badRequest("terminate_process needs args.pid and args.start_time_ns: the pid alone may be another process by now")
-		}
-		if *in.PID == 1 {
-			return nil, badRequest("terminate_process never ends pid 1")
-		}
-		return json.Marshal(in)
-	}
-	return nil, badRequest("there is no action %q; there is terminate_process", action)
 }
 
 func (a *API) postResponse(c *gin.Context) {
@@ -95,7 +59,7 @@ func (a *API) postResponse(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	args, err := checkArgs(in.Action, in.Args)
+	args, err := checkArgs(in.Action, in.Args, in.DryRun)
 	if err != nil {
 		a.fail(c, err)
 		return

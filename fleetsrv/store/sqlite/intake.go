@@ -151,6 +151,9 @@ const (
 
 var actionNames = [...]string{"added", "removed", "snapshot"}
 
+// maxWhole bounds the arguments that a host may complete, in bytes.
+const maxWhole = 64 << 10
+
 func (t *tx) outcome(sc store.Scope, host string, o wire.Outcome, ch *store.Changes) error {
 	if o.Hit != "" {
 		return t.ruleOutcome(host, o, ch)
@@ -164,10 +167,16 @@ func (t *tx) outcome(sc store.Scope, host string, o wire.Outcome, ch *store.Chan
 	default:
 		o.Error, o.State = fmt.Sprintf("the host answered an unknown state %q; %s", o.State, o.Error), store.ResponseFailed
 	}
+	// A dry run's arguments become those that the host has completed.
+	var whole any
+	if o.State == store.ResponsePlanned && len(o.Args) > 0 && len(o.Args) <= maxWhole {
+		whole = string(o.Args)
+	}
 	// Expired is no end here: the host acted before it learned of that.
-	n, err := t.changed(`UPDATE responses SET state = ?, plan = ?, seen = ?, error = ?, undo = ?, finished_at = ?
+	n, err := t.changed(`UPDATE responses SET state = ?, plan = ?, seen = ?, error = ?, undo = ?, finished_at = ?,
+		args = CASE WHEN dry_run THEN COALESCE(?, args) ELSE args END
 		WHERE id = ? AND host = ? AND tenant = ? AND state IN ('pending','sent','expired')`,
-		o.State, o.Plan, o.Seen, o.Error, undo, ns(o.Time), o.ID, host, sc.Tenant)
+		o.State, o.Plan, o.Seen, o.Error, undo, ns(o.Time), whole, o.ID, host, sc.Tenant)
 	if err != nil {
 		return err
 	}

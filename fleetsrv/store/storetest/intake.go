@@ -157,7 +157,7 @@ func testOutcomes(t *testing.T, s store.Store) {
 		it.Outcome = &o
 		return it
 	}
-	done := wire.Outcome{ID: "r1", Time: base, State: "done", Plan: "p", Seen: "s", Undo: []byte(`{"u":1}`)}
+	done := wire.Outcome{ID: "r1", Time: base, State: "done", Plan: "p", Seen: "s", Undo: []byte(`{"u":1}`), Args: []byte(`{"pid":2}`)}
 	ch := receive(t, s, "thief", outcome(1, done))
 	same(t, "another host's", len(ch.Responses), 0)
 	ch = receive(t, s, "h", outcome(1, done))
@@ -168,6 +168,14 @@ func testOutcomes(t *testing.T, s store.Store) {
 	r, err := s.Response(ctx, all, "r1")
 	ok(t, err)
 	same(t, "response", r.State+r.Plan+r.Seen+string(r.Undo), `doneps{"u":1}`)
+	same(t, "its arguments", string(r.Args), `{"pid":1}`)
+	dry := response("dry", "h")
+	dry.DryRun = true
+	ok(t, s.AddResponse(ctx, all, dry))
+	receive(t, s, "h", outcome(6, wire.Outcome{ID: "dry", State: "planned", Plan: "p", Args: []byte(`{"pid":1,"more":2}`)}))
+	r, err = s.Response(ctx, all, "dry")
+	ok(t, err)
+	same(t, "a dry run's arguments, completed", string(r.Args), `{"pid":1,"more":2}`)
 	ok(t, s.AddResponse(ctx, all, response("r2", "h")))
 	receive(t, s, "h", outcome(3, wire.Outcome{ID: "r2", State: "exploded"}))
 	r, err = s.Response(ctx, all, "r2")
