@@ -40,6 +40,10 @@ web/dist/index.html: web/node_modules/.package-lock.json web/index.html web/vite
 run: build
 	@ADDR=$(ADDR) DATA=$(DATA) ./scripts/run.sh
 
+## demo: run, and play a dozen harmless acts that look like an attack
+demo: build
+	@ADDR=$(ADDR) DATA=$(DATA) ./scripts/demo.sh
+
 ## test: everything that this machine can run
 test: setup-test build lint
 	./scripts/test.sh
