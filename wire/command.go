@@ -42,6 +42,24 @@ type Configuration struct {
 	Approvals []Approval `json:"approvals"`
 	// Classes are the data classes that scheduled SQL may read.
 	Classes []string `json:"classes"`
+	// Settings are set for the groups that the host is in.
+	Settings Settings `json:"settings,omitzero"`
+}
+
+// Settings are what a server may set of an agent; zero leaves the agent's own.
+// How far the agent may act on rules is not among them: only the host's own
+// -respond says that.
+type Settings struct {
+	// Interval is the pace of polling sensors and of queries that name none,
+	// in seconds.
+	Interval int64 `json:"interval_s,omitempty"`
+	// MonitorDirs are the folders that the file sensor watches.
+	MonitorDirs []string `json:"monitor_dirs,omitempty"`
+	// CPULimit is in percent of one core.
+	CPULimit float64 `json:"cpu_limit,omitempty"`
+	// RecorderMiB and RecorderHours bound the record of events on the host.
+	RecorderMiB   int64 `json:"recorder_mib,omitempty"`
+	RecorderHours int64 `json:"recorder_hours,omitempty"`
 }
 
 // Document is one named text of detection content.

@@ -53,6 +53,10 @@ type Store interface {
 	Content
 	Audit
 	Exports
+	Groups
+	Events
+	Upkeep
+	ContentEdits
 	// Ping says whether the database answers.
 	Ping(ctx context.Context) error
 	Close() error

@@ -34,6 +34,8 @@ type Host struct {
 // HostFilter narrows a list of hosts.
 type HostFilter struct {
 	Text   string
+	Group  string
+	Label  string
 	Status string // "online", "offline", "pending" or empty
 	// Online is the time since which a host must have been heard of.
 	Online time.Time
@@ -178,11 +180,17 @@ type Alert struct {
 	Process      *wire.Process
 	Ancestry     []wire.Process
 	Actions      []wire.ActionState
+	Assignee     string // empty for nobody
+	Verdict      string
+	Notes        int
 }
 
 // AlertFilter narrows a list of alerts, newest first.
 type AlertFilter struct {
 	Status, Severity, Host, Text string
+	Assignee, Rule, Technique    string
+	Group                        string
+	From, To                     time.Time // of the last hit; From ≤ time < To
 	Before                       int64
 	Limit                        int
 }
@@ -331,7 +339,8 @@ type Token struct {
 // Sources of content.
 const (
 	Builtin = "builtin"
-	Local   = "local"
+	Local   = "local"   // of the server's folder
+	Console = "console" // made and edited by people
 )
 
 // Rule is one rule's text and what was decided about it.
@@ -343,13 +352,20 @@ type Rule struct {
 	Enabled    bool
 	ApprovedBy string
 	ApprovedAt time.Time
+	// Targets are the groups that get it; nil is all.
+	Targets []string
+	// Written is the text as a person typed it; empty where it came from elsewhere.
+	Written string
 }
 
 // Pack is one pack's text.
 type Pack struct {
-	Name   string
-	Source string
-	Text   json.RawMessage
+	Name     string
+	Source   string
+	Text     json.RawMessage
+	Disabled bool
+	Targets  []string // as those of a Rule
+	Written  string
 }
 
 // AuditEntry is one act of an operator.

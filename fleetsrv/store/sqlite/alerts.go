@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/aiedr/edr/fleetsrv/store"
 	"github.com/aiedr/edr/wire"
@@ -33,11 +34,17 @@ func (t *tx) hit(sc store.Scope, host string, h wire.Hit, ch *store.Changes) err
 		h.Count = 1
 	}
 	at := ns(h.Time)
+	whole, rule, severity := js(h), h.Rule.ID, h.Severity // as it came
 	found, err := t.get(`SELECT id FROM alerts WHERE host = ? AND rule = ? AND entity = ? AND tenant = ? AND status <> 'closed'
 		AND last_seen >= ? AND first_seen <= ? ORDER BY last_seen DESC LIMIT 1`,
 		[]any{host, h.Rule.ID, h.Entity, sc.Tenant, at - int64(store.AlertWindow), at + int64(store.AlertWindow)}, &id)
 	if err != nil {
 		return err
+	}
+	if !found {
+		if found, err = t.overQuota(sc, host, &h, &id); err != nil {
+			return err
+		}
 	}
 	process := any(nil)
 	if h.Process != nil {
@@ -65,12 +72,17 @@ func (t *tx) hit(sc store.Scope, host string, h wire.Hit, ch *store.Changes) err
 	if err := t.exec("INSERT INTO hits (host, hit, alert) VALUES (?,?,?)", host, h.ID, id); err != nil {
 		return err
 	}
-	return t.journal(sc, host, wire.KindHit, exportKey("hit", host, h.ID), js(h), 0)
+	if err := t.exec("INSERT INTO alert_hits (tenant, host, hit, alert, rule, severity, time, received, body) VALUES (?,?,?,?,?,?,?,?,?)",
+		sc.Tenant, host, h.ID, id, rule, string(severity), at, time.Now().UnixNano(), whole); err != nil {
+		return err
+	}
+	return t.journal(sc, host, wire.KindHit, exportKey("hit", host, h.ID), whole, 0)
 }
 
 const alertColumns = `a.id, a.host, coalesce(h.hostname, ''), coalesce(h.last_seen, 0), coalesce(h.state, 'removed'), a.hit, a.rule, a.rule_name,
 	a.rule_version, a.pack, a.severity, a.title, a.description, a.attack, a.status, a.count, a.first_seen, a.last_seen,
-	a.event_table, a.entity, a.event, a.process, a.ancestry, a.actions`
+	a.event_table, a.entity, a.event, a.process, a.ancestry, a.actions, a.assignee, a.verdict,
+	(SELECT count(*) FROM alert_notes n WHERE n.alert = a.id)`
 
 func scanAlert(s scanner) (store.Alert, error) {
 	var a store.Alert
@@ -79,7 +91,7 @@ func scanAlert(s scanner) (store.Alert, error) {
 	var process sql.NullString
 	if err := s.Scan(&a.ID, &a.Host, &a.Hostname, &hostSeen, &a.HostState, &a.HitID, &a.Rule.ID, &a.Rule.Name,
 		&a.Rule.Version, &a.Rule.Pack, &a.Severity, &a.Title, &a.Description, &attack, &a.Status, &a.Count, &first, &last,
-		&a.Table, &a.Entity, &event, &process, &ancestry, &actions); err != nil {
+		&a.Table, &a.Entity, &event, &process, &ancestry, &actions, &a.Assignee, &a.Verdict, &a.Notes); err != nil {
 		return a, err
 	}
 	a.LastSeenHost, a.FirstSeen, a.LastSeen = when(hostSeen), when(first), when(last)
@@ -109,10 +121,23 @@ func (d *DB) ListAlerts(ctx context.Context, sc store.Scope, f store.AlertFilter
 	if err := d.countOpen(ctx, cond, args, out.Open); err != nil {
 		return out, err
 	}
-	for _, c := range []struct{ column, value string }{{"a.status", f.Status}, {"a.severity", f.Severity}, {"a.host", f.Host}} {
+	for _, c := range []struct{ column, value string }{{"a.status", f.Status}, {"a.severity", f.Severity}, {"a.host", f.Host},
+		{"a.assignee", f.Assignee}, {"a.rule", f.Rule}} {
 		if c.value != "" {
 			cond, args = cond+" AND "+c.column+" = ?", append(args, c.value)
 		}
+	}
+	if f.Technique != "" {
+		cond, args = cond+" AND EXISTS (SELECT 1 FROM json_each(a.attack) WHERE value = ?)", append(args, f.Technique)
+	}
+	if f.Group != "" && f.Group != store.GroupAll {
+		cond, args = cond+" AND a.host IN (SELECT host FROM host_groups WHERE grp = ?)", append(args, f.Group)
+	}
+	if !f.From.IsZero() {
+		cond, args = cond+" AND a.last_seen >= ?", append(args, ns(f.From))
+	}
+	if !f.To.IsZero() {
+		cond, args = cond+" AND a.last_seen < ?", append(args, ns(f.To))
 	}
 	if f.Text != "" {
 		p := like(f.Text)

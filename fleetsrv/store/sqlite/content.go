@@ -14,39 +14,56 @@ func (d *DB) PutRule(ctx context.Context, sc store.Scope, r store.Rule) (bool, e
 	var changed bool
 	err := d.write.do(ctx, func(t *tx) error {
 		changed = false
-		var version, source string
-		found, err := t.get("SELECT version, source FROM rules WHERE tenant = ? AND id = ?", []any{sc.Tenant, r.ID}, &version, &source)
+		var version, source, written string
+		found, err := t.get("SELECT version, source, written FROM rules WHERE tenant = ? AND id = ?", []any{sc.Tenant, r.ID}, &version, &source, &written)
 		if err != nil {
 			return err
 		}
 		if !found {
 			changed = true
-			return t.exec("INSERT INTO rules (tenant, id, source, text, version, enabled) VALUES (?,?,?,?,?,?)",
-				sc.Tenant, r.ID, r.Source, string(r.Text), r.Version, r.Enabled)
+			return t.addRule(sc, r)
 		}
 		if version == r.Version && source == r.Source {
-			return nil
+			if written == r.Written {
+				return nil
+			}
+			return t.exec("UPDATE rules SET written = ? WHERE tenant = ? AND id = ?", r.Written, sc.Tenant, r.ID)
 		}
 		changed = true
 		// An edit never keeps the approval of what was before it.
-		return t.exec("UPDATE rules SET source = ?, text = ?, version = ?, approved_version = '', approved_by = '', approved_at = 0 WHERE tenant = ? AND id = ?",
-			r.Source, string(r.Text), r.Version, sc.Tenant, r.ID)
+		return t.exec(`UPDATE rules SET source = ?, text = ?, version = ?, written = ?, approved_version = '', approved_by = '', approved_at = 0
+			WHERE tenant = ? AND id = ?`, r.Source, string(r.Text), r.Version, r.Written, sc.Tenant, r.ID)
 	})
 	return changed, wrap("keep rule "+r.ID, err)
 }
 
-const ruleColumns = "id, source, text, version, enabled, approved_version, approved_by, approved_at"
+func (t *tx) addRule(sc store.Scope, r store.Rule) error {
+	return t.exec("INSERT INTO rules (tenant, id, source, text, version, enabled, targets, written) VALUES (?,?,?,?,?,?,?,?)",
+		sc.Tenant, r.ID, r.Source, string(r.Text), r.Version, r.Enabled, targets(r.Targets), r.Written)
+}
+
+// targets are groups as they are kept: nil is all.
+func targets(groups []string) string {
+	if groups == nil {
+		groups = []string{store.GroupAll}
+	}
+	return js(groups)
+}
+
+const ruleColumns = "id, source, text, version, enabled, approved_version, approved_by, approved_at, targets, written"
 
 func scanRule(s scanner) (store.Rule, error) {
 	var r store.Rule
-	var text, approved string
+	var text, approved, groups string
 	var at int64
-	err := s.Scan(&r.ID, &r.Source, &text, &r.Version, &r.Enabled, &approved, &r.ApprovedBy, &at)
+	if err := s.Scan(&r.ID, &r.Source, &text, &r.Version, &r.Enabled, &approved, &r.ApprovedBy, &at, &groups, &r.Written); err != nil {
+		return r, err
+	}
 	r.Text, r.ApprovedAt = []byte(text), when(at)
 	if approved != r.Version {
 		r.ApprovedBy, r.ApprovedAt = "", time.Time{}
 	}
-	return r, err
+	return r, unjs("groups of a rule", groups, &r.Targets)
 }
 
 // ListRules implements store.Content.
@@ -111,29 +128,45 @@ func (d *DB) UnapproveRule(ctx context.Context, sc store.Scope, id string) error
 func (d *DB) PutPack(ctx context.Context, sc store.Scope, p store.Pack) (bool, error) {
 	var n int64
 	err := d.write.do(ctx, func(t *tx) (err error) {
-		n, err = t.changed(`INSERT INTO packs (tenant, name, source, text) VALUES (?,?,?,?) ON CONFLICT (tenant, name)
-			DO UPDATE SET source = excluded.source, text = excluded.text WHERE source <> excluded.source OR text <> excluded.text`,
-			sc.Tenant, p.Name, p.Source, string(p.Text))
+		// An edit never keeps the approvals of what was before it.
+		if err := t.exec("DELETE FROM pack_approvals WHERE tenant = ? AND pack = ? AND EXISTS (SELECT 1 FROM packs WHERE tenant = ? AND name = ? AND text <> ?)",
+			sc.Tenant, p.Name, sc.Tenant, p.Name, string(p.Text)); err != nil {
+			return err
+		}
+		n, err = t.changed(`INSERT INTO packs (tenant, name, source, text, written, enabled, targets) VALUES (?,?,?,?,?,?,?) ON CONFLICT (tenant, name)
+			DO UPDATE SET source = excluded.source, text = excluded.text, written = excluded.written
+			WHERE source <> excluded.source OR text <> excluded.text OR written <> excluded.written`,
+			sc.Tenant, p.Name, p.Source, string(p.Text), p.Written, !p.Disabled, targets(p.Targets))
 		return err
 	})
 	return n > 0, wrap("keep pack "+p.Name, err)
 }
 
+const packColumns = "name, source, text, NOT enabled, targets, written"
+
+func scanPack(s scanner) (store.Pack, error) {
+	var p store.Pack
+	var text, groups string
+	if err := s.Scan(&p.Name, &p.Source, &text, &p.Disabled, &groups, &p.Written); err != nil {
+		return p, err
+	}
+	p.Text = []byte(text)
+	return p, unjs("groups of a pack", groups, &p.Targets)
+}
+
 // ListPacks implements store.Content.
 func (d *DB) ListPacks(ctx context.Context, sc store.Scope) ([]store.Pack, error) {
-	rows, err := d.read.QueryContext(ctx, "SELECT name, source, text FROM packs WHERE tenant = ? ORDER BY name", sc.Tenant)
+	rows, err := d.read.QueryContext(ctx, "SELECT "+packColumns+" FROM packs WHERE tenant = ? ORDER BY name", sc.Tenant)
 	if err != nil {
 		return nil, wrap("list packs", err)
 	}
 	defer rows.Close()
 	var out []store.Pack
 	for rows.Next() {
-		var p store.Pack
-		var text string
-		if err := rows.Scan(&p.Name, &p.Source, &text); err != nil {
+		p, err := scanPack(rows)
+		if err != nil {
 			return nil, wrap("list packs", err)
 		}
-		p.Text = []byte(text)
 		out = append(out, p)
 	}
 	return out, wrap("list packs", rows.Err())

@@ -142,6 +142,12 @@ func (d *DB) ListHosts(ctx context.Context, sc store.Scope, f store.HostFilter) 
 		p := like(f.Text)
 		args = append(args, p, p, p, p)
 	}
+	if f.Group != "" && f.Group != store.GroupAll {
+		cond, args = cond+" AND h.id IN (SELECT host FROM host_groups WHERE grp = ?)", append(args, f.Group)
+	}
+	if f.Label != "" {
+		cond, args = cond+" AND EXISTS (SELECT 1 FROM json_each(h.labels) WHERE value = ?)", append(args, f.Label)
+	}
 	online := ns(f.Online)
 	err := d.read.QueryRowContext(ctx, `SELECT coalesce(sum(state = 'admitted' AND last_seen >= ?),0), coalesce(sum(state = 'admitted' AND last_seen < ?),0),
 		coalesce(sum(state = 'pending'),0) FROM hosts h WHERE `+cond, append([]any{online, online}, args...)...).
