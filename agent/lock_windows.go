@@ -10,6 +10,9 @@ import (
 
 // lockData takes the data folder for this process until it ends.
 func lockData(dir string) (*os.File, error) {
+	if err := guardData(dir); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock -data: %w", err)

@@ -71,6 +71,11 @@ func (s *localServer) serve(ctx context.Context, path string) error {
 		return fmt.Errorf("remove the old socket: %w", err)
 	}
 	l, err := net.Listen("unix", path)
+	if withoutSockets(err) {
+		s.log.Warn("this Windows has no sockets of names: edr-agent query and status cannot ask the running agent", "error", err)
+		<-ctx.Done()
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("open the local socket %s: %w", path, err)
 	}

@@ -1,0 +1,5 @@
+//go:build !windows
+
+package agent
+
+func withoutSockets(error) bool { return false }
