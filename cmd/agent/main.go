@@ -35,6 +35,7 @@ func commands() []command {
 		{"query", `[-json|-csv|-line] "SQL"`, "ask one statement; where an agent runs on the same -data, it answers", runQuery},
 		{"tables", "[-json] [NAME]", "list the tables, or the columns of one", runTables},
 		{"check", "PATH…", "check packs and rules; each problem with file and line", runCheck},
+		{"hunt", "[-json|-csv] [-rules PATH]… EVIDENCE…", "run rules over event logs, registry hives, task XML and JSON lines, or folders of them", runHunt},
 		{"status", "", "ask the running agent how it is", runStatus},
 	}
 }

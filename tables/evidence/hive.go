@@ -19,6 +19,9 @@ import (
 // ErrNotHive says that a file is no registry hive.
 var ErrNotHive = errors.New("not a registry hive")
 
+// ErrHiveLog says that a file is the transaction log of a hive (.LOG, .LOG1).
+var ErrHiveLog = fmt.Errorf("%w: it is the transaction log of one (.LOG); name the hive itself", ErrNotHive)
+
 // Bounds of a hive. A key is at most 512 deep in Windows; a value's data longer
 // than the bound is shown up to it.
 const (
@@ -78,7 +81,7 @@ func OpenHive(name string, r io.ReaderAt, size int64, warn func(error)) (*Hive, 
 	}
 	b := reg.BaseBlock
 	if b.Type() != 0 {
-		return nil, fmt.Errorf("%w: it is the transaction log of one (.LOG); name the hive itself", ErrNotHive)
+		return nil, ErrHiveLog
 	}
 	if n < hiveHeader || size <= hiveHeader {
 		return nil, fmt.Errorf("%w: it is cut off after its header", ErrNotHive)

@@ -42,6 +42,7 @@ func scanTaskFiles(ctx context.Context, q *tables.Query, asked []string) iter.Se
 				folder = folder || !named
 				t, err := TaskFile(q.Host.Root, file, named)
 				if err != nil {
+					err = fmt.Errorf("%s: %w", file, err)
 					if named && !fail(err) {
 						return
 					} else if !named {

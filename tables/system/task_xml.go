@@ -206,7 +206,7 @@ func isTaskXML(text []byte) bool {
 // for a file of another kind, unless it was named itself.
 func TaskFile(root tables.Root, name string, named bool) (*WindowsTask, error) {
 	if strings.EqualFold(path.Ext(name), ".job") {
-		return nil, fmt.Errorf("%s: a task in the format before Windows Vista (.job), which this version does not read", name)
+		return nil, errors.New("a task in the format before Windows Vista (.job), which this version does not read")
 	}
 	data, err := root.ReadFile(name, MaxTaskXML)
 	if err != nil {
@@ -220,7 +220,7 @@ func TaskFile(root tables.Root, name string, named bool) (*WindowsTask, error) {
 		if text, bad := toUTF8(data); !named && bad == nil && !isTaskXML(text) {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	return t, nil
 }
