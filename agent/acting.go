@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -113,4 +114,41 @@ func (s *serverAddresses) remember(a netip.Addr) {
 		}
 	}
 	s.seen = append(s.seen, a)
+}
+
+// standing are the blocks and quarantined files that are there, and what could
+// not be read of them.
+type standing struct {
+	Quarantine []response.Quarantined `json:"quarantine"`
+	Blocks     []response.Block       `json:"blocks"`
+	Errors     []string               `json:"errors,omitempty"`
+}
+
+func (a *Agent) standing() standing {
+	s := standing{Quarantine: []response.Quarantined{}, Blocks: []response.Block{}}
+	note := func(err error) {
+		if err != nil && !errors.Is(err, response.ErrNotSupported) {
+			s.Errors = append(s.Errors, err.Error())
+		}
+	}
+	items, err := response.ListQuarantine(a.detector.respond.QuarantineDir)
+	s.Quarantine = append(s.Quarantine, items...)
+	note(err)
+	blocks, err := response.Blocks()
+	s.Blocks = append(s.Blocks, blocks...)
+	note(err)
+	return s
+}
+
+// takeOver goes on with the blocks of an agent before this one.
+func (a *Agent) takeOver() {
+	blocks, err := response.Reconcile()
+	switch {
+	case errors.Is(err, response.ErrNotSupported), errors.Is(err, os.ErrPermission) && len(blocks) == 0:
+		a.log.Debug("blocked connections", "error", err) // block_connection says it, where it is asked for
+	case err != nil:
+		a.problems.tell("blocked connections", err)
+	case len(blocks) > 0:
+		a.log.Info("connections are blocked", "blocks", len(blocks))
+	}
 }

@@ -189,6 +189,7 @@ func (a *Agent) openSensors() error {
 		report: a.report, tell: a.problems.tell, log: a.log, now: a.now, bootID: id,
 		pace: paceRules(a.governor), fold: newFolder(), slots: make(chan struct{}, maxActing),
 	}
+	a.takeOver()
 	a.stream = &stream{d: a.detector, log: a.events, path: filepath.Join(a.settings.Data, "rules.json")}
 	return nil
 }

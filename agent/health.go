@@ -122,6 +122,8 @@ type Status struct {
 	Events  any          `json:"events"`
 	Refused any          `json:"refused,omitempty"`
 	Queries []queryState `json:"queries"`
+	// Acts are the lasting effects of responses.
+	Acts standing `json:"acts"`
 }
 
 type queryState struct {
@@ -137,6 +139,7 @@ func (a *Agent) status() any {
 	v := newVitals(a)
 	s := Status{Health: v.measure(), Server: a.settings.Server, Hits: a.detector.hits.Load(), Events: a.events.Stats(), Queries: []queryState{}}
 	s.Config, _ = a.config.hash()
+	s.Acts = a.standing()
 	if set := a.detector.rules.Load(); set != nil {
 		s.Rules = len(set.Rules())
 	}

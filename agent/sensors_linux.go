@@ -42,9 +42,13 @@ func (a *Agent) sensorSpecs() ([]sensor.Spec, processes, error) {
 		Read: a.readTasks, Feed: feed, Every: a.settings.Interval, State: filepath.Join(a.settings.Data, "tasks.json"),
 		Pacer: a.governor, Logger: a.log,
 	}))
+	own := []string{a.settings.Data}
+	if a.settings.QuarantineDir != "" {
+		own = append(own, a.settings.QuarantineDir)
+	}
 	if len(a.settings.Dirs) > 0 {
 		specs = append(specs, filesensor.Spec(filesensor.Options{
-			Dirs: a.settings.Dirs, Quiet: places, Saw: feed.Saw, Exclude: []string{a.settings.Data}, Lookup: lookup, CatchUp: tree.CatchUp, Logger: a.log,
+			Dirs: a.settings.Dirs, Quiet: places, Saw: feed.Saw, Exclude: own, Lookup: lookup, CatchUp: tree.CatchUp, Logger: a.log,
 			Hash: filesensor.Hashing{Pacer: a.governor},
 		}))
 	}

@@ -130,10 +130,10 @@ type Outcome struct {
 	Action string    `json:"action"`
 	Time   time.Time `json:"time"`
 	// State is "done", "failed", "refused" or "planned".
-	State string          `json:"state"`
-	Plan  string          `json:"plan,omitempty"` // what was to be done
-	Seen  string          `json:"seen,omitempty"` // what was read back afterwards
-	Error string          `json:"error,omitempty"`
+	State string `json:"state"`
+	Plan  string `json:"plan,omitempty"` // what was to be done
+	Seen  string `json:"seen,omitempty"` // what was read back afterwards
+	Error string `json:"error,omitempty"`
 	// Undo is an Undo: what takes the action back, where something can.
 	Undo json.RawMessage `json:"undo,omitempty"`
 	// Args are, in state "planned", the arguments with what was left out of

@@ -112,7 +112,7 @@ type Hit struct {
 // ActionState is an action of a hit and what came of it.
 type ActionState struct {
 	Action string `json:"action"`
-	// State is "done", "failed", "observed" (the policy let nothing happen),
+	// State is "done", "failed", "refused", "observed" (the policy let nothing happen),
 	// "awaiting approval" or "planned".
 	State  string `json:"state"`
 	Detail string `json:"detail,omitempty"`
