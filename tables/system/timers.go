@@ -38,13 +38,17 @@ type unitSet struct {
 	// holds the names that a .wants or .requires folder starts.
 	files  map[string]string
 	wanted map[string]bool
+	// drops maps a folder of drop-ins to the folders that have one of its name.
+	drops map[string][]string
+	// broken says that of the unit loaded last the file could not be used.
+	broken bool
 }
 
 // timers lists the timers of the system's manager, those that all users'
 // managers share, and those in each user's home.
 func (s *taskScan) timers() {
-	s.unitSet(systemUnits, tables.Some("root"), "/var/lib/systemd/timers").emit()
-	s.unitSet(userUnits, tables.Opt[string]{}, "").emit()
+	s.unitSet(systemUnits, tables.Some("root"), "/var/lib/systemd/timers", isTimer).emit()
+	s.unitSet(userUnits, tables.Opt[string]{}, "", isTimer).emit()
 	seen := map[string]bool{}
 	for _, u := range s.accounts {
 		if seen[u.home] || u.home == "/" || s.stopped {
@@ -58,14 +62,20 @@ func (s *taskScan) timers() {
 		dirs = append(dirs, fmt.Sprintf("/run/user/%d/systemd/transient", u.uid))
 		// A timer at home may start a unit of the shared folders.
 		set := s.unitSet(append(dirs, userUnits...), tables.Some(u.name),
-			path.Join(u.home, ".local/share/systemd/timers"))
+			path.Join(u.home, ".local/share/systemd/timers"), isTimer)
 		set.only(dirs)
 		set.emit()
 	}
 }
 
-func (s *taskScan) unitSet(dirs []string, user tables.Opt[string], stamp string) *unitSet {
-	u := &unitSet{s: s, dirs: dirs, user: user, stamp: stamp, files: map[string]string{}, wanted: map[string]bool{}}
+// isTimer says that a file is of interest for timers.
+func isTimer(name string) bool {
+	return strings.HasSuffix(name, ".timer") || strings.HasSuffix(name, ".service")
+}
+
+func (s *taskScan) unitSet(dirs []string, user tables.Opt[string], stamp string, is func(string) bool) *unitSet {
+	u := &unitSet{s: s, dirs: dirs, user: user, stamp: stamp, files: map[string]string{}, wanted: map[string]bool{},
+		drops: map[string][]string{}}
 	for _, dir := range dirs {
 		for _, e := range s.list(dir) {
 			name := e.Name()
@@ -74,7 +84,9 @@ func (s *taskScan) unitSet(dirs []string, user tables.Opt[string], stamp string)
 				for _, w := range s.list(path.Join(dir, name)) {
 					u.wanted[w.Name()] = true
 				}
-			case strings.HasSuffix(name, ".timer"), strings.HasSuffix(name, ".service"):
+			case strings.HasSuffix(name, ".d"):
+				u.drops[name] = append(u.drops[name], dir)
+			case is(name):
 				if _, ok := u.files[name]; !ok {
 					u.files[name] = path.Join(dir, name)
 				}
@@ -84,7 +96,7 @@ func (s *taskScan) unitSet(dirs []string, user tables.Opt[string], stamp string)
 	// An instance of a template has no file of its own, only a link that
 	// wants it.
 	for name := range u.wanted {
-		if t := template(name); strings.HasSuffix(name, ".timer") && u.files[name] == "" && u.files[t] != "" {
+		if t := template(name); is(name) && u.files[name] == "" && u.files[t] != "" {
 			u.files[name] = u.files[t]
 		}
 	}
@@ -136,27 +148,41 @@ func (u *unitSet) load(name string) (f unitFile, masked bool) {
 		}
 	}
 	f = unitFile{}
+	u.broken = false
 	if to, err := u.s.q.Host.Root.Readlink(file); err == nil && to == "/dev/null" {
 		return f, true
 	}
 	data, ok := u.s.read(file)
+	u.broken = file != "" && !ok
 	if !ok {
 		return f, false
 	}
 	if len(data) == 0 {
 		return f, true
 	}
-	for _, err := range f.parse(data) {
+	bad := f.parse(data)
+	u.broken = len(bad) > 0 && len(f) == 0
+	for _, err := range bad {
 		u.s.q.Warn(fmt.Errorf("%s %w", file, err))
 	}
-	// Of drop-ins with one name the first folder's is read, all in the order
-	// of their names.
+	for _, conf := range u.dropIns(name) {
+		data, ok := u.s.read(conf)
+		if !ok {
+			continue
+		}
+		for _, err := range f.parse(data) {
+			u.s.q.Warn(fmt.Errorf("%s %w", conf, err))
+		}
+	}
+	return f, false
+}
+
+// dropIns are the files that change a unit. Of those with one name the first
+// folder's is read, all in the order of their names.
+func (u *unitSet) dropIns(name string) []string {
 	drops := map[string]string{}
-	for _, unit := range []string{name, template(name)} {
-		for _, dir := range u.dirs {
-			if unit == "" {
-				continue
-			}
+	for _, unit := range dropInNames(name) {
+		for _, dir := range u.drops[unit+".d"] {
 			for _, e := range u.s.list(path.Join(dir, unit+".d")) {
 				if _, ok := drops[e.Name()]; !ok && strings.HasSuffix(e.Name(), ".conf") {
 					drops[e.Name()] = path.Join(dir, unit+".d", e.Name())
@@ -169,16 +195,30 @@ func (u *unitSet) load(name string) (f unitFile, masked bool) {
 		order = append(order, conf)
 	}
 	slices.Sort(order)
-	for _, conf := range order {
-		data, ok := u.s.read(drops[conf])
-		if !ok {
-			continue
-		}
-		for _, err := range f.parse(data) {
-			u.s.q.Warn(fmt.Errorf("%s %w", drops[conf], err))
-		}
+	for i, conf := range order {
+		order[i] = drops[conf]
 	}
-	return f, false
+	return order
+}
+
+// dropInNames are the names under which drop-ins of a unit may stand: its own,
+// that of its template, those of what its name begins with up to a dash, and
+// its type.
+func dropInNames(unit string) []string {
+	names := []string{unit}
+	if t := template(unit); t != "" {
+		names = append(names, t)
+	}
+	kind := path.Ext(unit)
+	for stem := strings.TrimSuffix(unit, kind); ; {
+		i := strings.LastIndexByte(strings.TrimSuffix(stem, "-"), '-')
+		if i < 0 {
+			break
+		}
+		stem = stem[:i+1]
+		names = append(names, stem+kind)
+	}
+	return append(names, strings.TrimPrefix(kind, "."))
 }
 
 // triggers are the settings of a timer that start its unit.
