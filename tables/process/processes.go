@@ -7,13 +7,13 @@ import (
 // Process is a row of processes.
 type Process struct {
 	PID       int64             `col:"pid,index,optimized" doc:"Process ID."`
-	Name      string            `col:"name" doc:"Short name of the process (comm), at most 15 bytes; /proc/PID/stat."`
+	Name      string            `col:"name" doc:"Short name of the process (comm), at most 15 bytes; /proc/PID/stat. On Windows the name of its file."`
 	Path      string            `col:"path" doc:"Path of the executed file, also after it was deleted; empty for kernel threads and for what has ended or is about to; /proc/PID/exe."`
 	Cmdline   string            `col:"cmdline" doc:"Command line arguments, joined by spaces; /proc/PID/cmdline."`
-	State     string            `col:"state" doc:"State of the process: R, S, D, T, t, Z, X or I; /proc/PID/stat."`
+	State     string            `col:"state" doc:"State of the process: R, S, D, T, t, Z, X or I; /proc/PID/stat. On Windows STILL_ACTIVE."`
 	Cwd       string            `col:"cwd" doc:"Working directory; /proc/PID/cwd."`
 	Root      string            `col:"root" doc:"Root directory; /proc/PID/root."`
-	UID       int64             `col:"uid" doc:"User ID; /proc/PID/status."`
+	UID       int64             `col:"uid" doc:"User ID; /proc/PID/status. On Windows the last part of the user's SID, -1 where unknown, as for the group."`
 	GID       int64             `col:"gid" doc:"Group ID."`
 	EUID      int64             `col:"euid" doc:"Effective user ID."`
 	EGID      int64             `col:"egid" doc:"Effective group ID."`
@@ -48,8 +48,8 @@ type Process struct {
 
 	CgroupPath  string             `col:"cgroup_path" doc:"Control group of the process: of cgroup v2, or of v1 where that tells more; /proc/PID/cgroup."`
 	ContainerID string             `col:"container_id,ours" doc:"Container ID from the control group's path, empty outside one."`
-	StartNS     int64              `col:"start_time_ns,ours" doc:"Start in nanoseconds since boot, rounded down to the clock tick (10 ms); with pid it names the process for good. Compare it with an event's at tick precision."`
-	Username    tables.Opt[string] `col:"username,ours" doc:"Name of the user by /etc/passwd; NULL for an ID that it does not list."`
+	StartNS     int64              `col:"start_time_ns,ours" doc:"Start in nanoseconds since boot, rounded down to the clock tick (10 ms), on Windows since the Unix epoch; with pid it names the process for good. Compare it with an event's at tick precision."`
+	Username    tables.Opt[string] `col:"username,ours" doc:"Name of the user by /etc/passwd, on Windows with its domain; NULL for an ID without a name."`
 	ParentName  tables.Opt[string] `col:"parent_name,ours" doc:"Short name of the parent; NULL where there is none."`
 	ParentPath  tables.Opt[string] `col:"parent_path,ours" doc:"Path of the parent's executed file; NULL where there is no parent."`
 	ParentCmd   tables.Opt[string] `col:"parent_cmdline,ours" doc:"Command line of the parent; NULL where there is no parent."`
@@ -63,6 +63,6 @@ var Processes = tables.New(tables.Spec[Process]{
 		"SELECT pid, path, cmdline FROM processes WHERE on_disk = 0",
 		"SELECT p.pid, p.cmdline, p.parent_cmdline FROM processes p WHERE p.parent_name IN ('nginx', 'apache2', 'httpd') AND p.name IN ('sh', 'bash')",
 	},
-	Class: tables.Inventory, Platforms: tables.Linux,
+	Class: tables.Inventory, Platforms: tables.Linux | tables.Windows,
 	Scan: scanProcesses,
 })
