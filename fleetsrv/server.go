@@ -16,6 +16,7 @@ import (
 	"github.com/aiedr/edr/fleetsrv/api"
 	"github.com/aiedr/edr/fleetsrv/command"
 	"github.com/aiedr/edr/fleetsrv/content"
+	"github.com/aiedr/edr/fleetsrv/group"
 	"github.com/aiedr/edr/fleetsrv/ingest"
 	"github.com/aiedr/edr/fleetsrv/live"
 	"github.com/aiedr/edr/fleetsrv/store"
@@ -49,6 +50,7 @@ type Server struct {
 	queries  *live.Queries
 	bus      *live.Bus
 	content  *content.Manager
+	members  *group.Members
 	api      *api.API
 	receiver *ingest.Receiver
 	metrics  *metrics
@@ -81,9 +83,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.content = content.New(o.Store, check, o.Log)
+	s.members = group.NewMembers(o.Store)
 	s.receiver = ingest.New(ingest.Options{
 		Store: o.Store, Bus: s.bus, Classes: s.content.QueryClasses, Now: o.Now, Log: o.Log, Count: s.metrics.record,
 		Reported: func(host string, serial uint64) { s.dispatch.Reported(host, serial) },
+		Joined:   s.joined,
 	})
 	s.seal, err = seal.NewServer(seal.ServerOptions{Keys: o.Keys, Hosts: s.receiver, Receiver: s.receiver, Events: s.event, Now: o.Now})
 	if err != nil {
@@ -120,6 +124,20 @@ func (s *Server) resume(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// joined puts a host that is new or has changed into its groups.
+func (s *Server) joined(ctx context.Context, host string) error {
+	if _, err := s.members.Host(ctx, host); err != nil {
+		return err
+	}
+	err := s.content.HostChanged(ctx, host)
+	var large *content.TooLarge
+	if errors.As(err, &large) { // the host joins all the same
+		s.o.Log.Error("a host gets no configuration of its groups", "host", host, "err", err)
+		return nil
+	}
+	return err
 }
 
 // Handler is the whole server as an http.Handler.

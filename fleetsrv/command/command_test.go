@@ -49,7 +49,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, sign: &plain{}, time: time.Unix(1e9, 0)}
-	w.d = New(w.sign, &serials{}, func() (uint64, json.RawMessage) {
+	w.d = New(w.sign, &serials{}, func(string) (uint64, json.RawMessage) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.config, fmt.Appendf(nil, `{"serial":%d}`, w.config)

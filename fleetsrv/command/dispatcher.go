@@ -38,8 +38,9 @@ type Serials interface {
 	NextSerials(ctx context.Context, sc store.Scope, id string, n int) (uint64, error)
 }
 
-// Configured answers the present configuration and its serial.
-type Configured func() (serial uint64, args json.RawMessage)
+// Configured answers a host's present configuration and its serial, which
+// another configuration never has; 0 where there is none.
+type Configured func(host string) (serial uint64, args json.RawMessage)
 
 // Item is a command that waits for its host.
 type Item struct {
@@ -154,7 +155,7 @@ func (d *Dispatcher) Reported(host string, serial uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	q := d.queue(host)
-	if q.configured > serial && d.now().Sub(q.configAt) > 2*time.Minute {
+	if q.configured != 0 && q.configured != serial && d.now().Sub(q.configAt) > 2*time.Minute {
 		q.configured = 0
 		q.rouse()
 	}

@@ -88,7 +88,7 @@ func (d *Dispatcher) take(ctx context.Context, host string, q *queue) (cmds []se
 	d.mu.Lock()
 	now := d.now()
 	var calls []func()
-	if serial, args := d.config(); serial > 0 && q.configured != serial {
+	if serial, args := d.config(host); serial > 0 && q.configured != serial {
 		q.configured, q.configAt = serial, now
 		q.dropConfiguration()
 		q.waiting = append(q.waiting, Item{Type: wire.CommandConfigure, Expires: now.Add(configureLife),

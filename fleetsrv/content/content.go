@@ -5,13 +5,10 @@ package content
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 
 	"github.com/aiedr/edr/fleetsrv/auth"
@@ -19,8 +16,6 @@ import (
 	"github.com/aiedr/edr/queries/pack"
 	"github.com/aiedr/edr/queries/rule"
 	"github.com/aiedr/edr/tables"
-	"github.com/aiedr/edr/wire"
-	"github.com/aiedr/edr/wire/seal"
 )
 
 // Classes computes the data classes that a statement reads.
@@ -28,24 +23,39 @@ type Classes interface {
 	Check(ctx context.Context, sql string) ([]string, error)
 }
 
+// Store is what is needed of the store.
+type Store interface {
+	store.Content
+	store.ContentEdits
+	store.Groups
+	ConfigSerial(ctx context.Context, sc store.Scope, hash string) (uint64, error)
+}
+
 // Manager keeps the content of one server.
 type Manager struct {
-	store  store.Content
+	store  Store
 	sql    Classes
 	log    *slog.Logger
 	notify func() // tells the hosts that there is a new configuration
 
 	making sync.Mutex // one configuration is made at a time
+	plan   *plan      // of the last Changed; under making
 
 	mu      sync.Mutex // held for moments only: the command queues read under their own lock
-	serial  uint64
-	args    json.RawMessage
+	hosts   map[string]*prepared
+	others  *prepared   // of hosts that are in no group but all
 	classes map[string]int64 // of scheduled queries, by their name in results
 }
 
+// prepared is what the hosts of the same groups get.
+type prepared struct {
+	serial uint64
+	args   json.RawMessage
+}
+
 // New makes a Manager. Seed and Changed fill it.
-func New(s store.Content, sql Classes, log *slog.Logger) *Manager {
-	return &Manager{store: s, sql: sql, log: log, notify: func() {}, classes: map[string]int64{}}
+func New(s Store, sql Classes, log *slog.Logger) *Manager {
+	return &Manager{store: s, sql: sql, log: log, notify: func() {}, classes: map[string]int64{}, hosts: map[string]*prepared{}}
 }
 
 // OnChange sets whom to tell of a new configuration.
@@ -57,11 +67,18 @@ func scheduled() []string {
 	return []string{string(tables.Inventory), string(tables.Personal), string(tables.Network)}
 }
 
-// Configured answers the present configuration as the arguments of a command.
-func (m *Manager) Configured() (uint64, json.RawMessage) {
+// Configured answers a host's present configuration as the arguments of a command.
+func (m *Manager) Configured(host string) (uint64, json.RawMessage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.serial, m.args
+	c := m.hosts[host]
+	if c == nil {
+		c = m.others
+	}
+	if c == nil {
+		return 0, nil
+	}
+	return c.serial, c.args
 }
 
 // QueryClasses are the data classes of a scheduled query's results, as bits.
@@ -76,99 +93,57 @@ func (m *Manager) QueryClasses(name string) int64 {
 	return auth.Mask(scheduled())
 }
 
-const (
-	settingSerial = "config_serial"
-	settingHash   = "config_hash"
-)
-
-// Changed makes the configuration anew. Its serial rises only if it differs
-// from the last one, also over restarts.
+// Changed makes every host's configuration anew, after content, groups or who
+// is in them have changed. A host whose configuration is as it was gets nothing.
 func (m *Manager) Changed(ctx context.Context) error {
 	m.making.Lock()
 	defer m.making.Unlock()
-	cfg, classes, err := m.build(ctx)
+	p, err := m.makePlan(ctx)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(cfg)
-	if err != nil {
-		return fmt.Errorf("make the configuration: %w", err)
-	}
-	sum := sha256.Sum256(text)
-	hash := hex.EncodeToString(sum[:])
-	old, err := m.store.Setting(ctx, store.Everything(), settingSerial)
+	groups, err := m.store.HostGroups(ctx, store.Everything())
 	if err != nil {
 		return err
 	}
-	serial, _ := strconv.ParseUint(old, 10, 64) // empty before the first
-	kept, err := m.store.Setting(ctx, store.Everything(), settingHash)
+	others, err := p.configuration(ctx, m.store, nil)
 	if err != nil {
 		return err
 	}
-	if kept != hash || serial == 0 {
-		serial++
-		if err := m.store.SetSetting(ctx, store.Everything(), settingSerial, strconv.FormatUint(serial, 10)); err != nil {
-			return err
-		}
-		if err := m.store.SetSetting(ctx, store.Everything(), settingHash, hash); err != nil {
+	hosts := make(map[string]*prepared, len(groups))
+	for host, in := range groups {
+		if hosts[host], err = p.configuration(ctx, m.store, in); err != nil {
 			return err
 		}
 	}
-	cfg.Serial = serial
-	args, err := json.Marshal(cfg)
-	if err != nil {
-		return fmt.Errorf("make the configuration: %w", err)
-	}
-	if len(args) > seal.MaxCommand*9/10 {
-		return fmt.Errorf("make the configuration: it has %d bytes and a command takes %d: disable or remove rules or packs", len(args), seal.MaxCommand)
-	}
+	m.plan = p
 	m.mu.Lock()
-	m.serial, m.args, m.classes = serial, args, classes
+	m.hosts, m.others, m.classes = hosts, others, p.classes
 	m.mu.Unlock()
 	m.notify()
 	return nil
 }
 
-func (m *Manager) build(ctx context.Context) (wire.Configuration, map[string]int64, error) {
-	cfg := wire.Configuration{Packs: []wire.Document{}, Rules: []wire.Document{}, Approvals: []wire.Approval{}, Classes: scheduled()}
-	rules, err := m.store.ListRules(ctx, store.Everything())
+// HostChanged makes one host's configuration anew, after its groups have changed.
+func (m *Manager) HostChanged(ctx context.Context, host string) error {
+	m.making.Lock()
+	defer m.making.Unlock()
+	if m.plan == nil {
+		return nil
+	}
+	groups, err := m.store.GroupsOf(ctx, store.Everything(), host)
 	if err != nil {
-		return cfg, nil, err
+		return err
 	}
-	for _, kept := range rules {
-		if !kept.Enabled {
-			continue
-		}
-		r, err := load(kept)
-		if err != nil {
-			m.log.Error("a rule is not given to hosts", "rule", kept.ID, "err", err)
-			continue
-		}
-		r.Enabled = true
-		text, err := json.Marshal(r)
-		if err != nil {
-			return cfg, nil, fmt.Errorf("write rule %s: %w", kept.ID, err)
-		}
-		cfg.Rules = append(cfg.Rules, wire.Document{Name: kept.ID, Text: text})
-		if kept.ApprovedBy != "" {
-			cfg.Approvals = append(cfg.Approvals, wire.Approval{Rule: kept.ID, Version: kept.Version, By: kept.ApprovedBy, Time: kept.ApprovedAt})
-		}
-	}
-	packs, err := m.store.ListPacks(ctx, store.Everything())
+	c, err := m.plan.configuration(ctx, m.store, groups)
 	if err != nil {
-		return cfg, nil, err
+		return err
 	}
-	classes := map[string]int64{}
-	for _, kept := range packs {
-		p, err := loadPack(kept)
-		if err != nil {
-			m.log.Error("a pack is not given to hosts", "pack", kept.Name, "err", err)
-			continue
-		}
-		cfg.Packs = append(cfg.Packs, wire.Document{Name: kept.Name, Text: kept.Text})
-		m.packClasses(ctx, p, classes)
-	}
-	return cfg, classes, nil
+	m.mu.Lock()
+	m.hosts[host] = c
+	m.mu.Unlock()
+	m.notify()
+	return nil
 }
 
 // packClasses computes what each query of a pack reads. One that the server

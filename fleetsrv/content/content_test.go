@@ -53,7 +53,7 @@ func write(t *testing.T, dir string, files map[string]string) {
 
 func configuration(t *testing.T, m *Manager) wire.Configuration {
 	t.Helper()
-	serial, args := m.Configured()
+	serial, args := m.Configured("h")
 	var c wire.Configuration
 	if err := json.Unmarshal(args, &c); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestSeed(t *testing.T) {
 	if err := again.Seed(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	if s, _ := again.Configured(); s != c.Serial {
+	if s, _ := again.Configured("h"); s != c.Serial {
 		t.Errorf("serial %d, then %d", c.Serial, s)
 	}
 
@@ -163,7 +163,7 @@ func TestLocksDoNotCross(t *testing.T) {
 		all.Go(func() {
 			for range 500 {
 				queues.Lock()
-				m.Configured()
+				m.Configured("h")
 				queues.Unlock()
 			}
 		})

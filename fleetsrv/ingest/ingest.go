@@ -36,9 +36,12 @@ type Options struct {
 	Classes func(query string) int64
 	// Reported is told the configuration serial of a host's health.
 	Reported func(host string, serial uint64)
-	Count    func(kind wire.Kind, outcome string, n int)
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Joined is told of a host that is new, or says other things of itself
+	// than before; nil for nobody.
+	Joined func(ctx context.Context, host string) error
+	Count  func(kind wire.Kind, outcome string, n int)
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Receiver implements seal.HostStore and seal.ReceiverStore.
@@ -87,6 +90,11 @@ func (r *Receiver) Enrol(ctx context.Context, e seal.Enrolment) (seal.Host, erro
 	}
 	if !added && h.State != store.HostRemoved {
 		if err := r.o.Store.SetDetails(ctx, store.Everything(), h.ID, e.Details); err != nil {
+			return seal.Host{}, err
+		}
+	}
+	if r.o.Joined != nil && h.State != store.HostRemoved {
+		if err := r.o.Joined(ctx, h.ID); err != nil {
 			return seal.Host{}, err
 		}
 	}

@@ -59,6 +59,8 @@ type Groups interface {
 	ChangeGroups(ctx context.Context, sc Scope, host string, add, remove []string) error
 	// HostGroups are the groups of every host that is not removed.
 	HostGroups(ctx context.Context, sc Scope) (map[string][]string, error)
+	// GroupsOf are the groups of one host.
+	GroupsOf(ctx context.Context, sc Scope, host string) ([]string, error)
 	// SetLabels replaces a host's labels.
 	SetLabels(ctx context.Context, sc Scope, host string, labels []string) error
 }

@@ -229,6 +229,13 @@ func (d *DB) HostGroups(ctx context.Context, sc store.Scope) (map[string][]strin
 	return out, wrap("list the groups of hosts", rows.Err())
 }
 
+// GroupsOf implements store.Groups.
+func (d *DB) GroupsOf(ctx context.Context, sc store.Scope, host string) ([]string, error) {
+	cond, args := inScope(sc, "h.tenant", "h.id")
+	return d.texts(ctx, "list the groups of host "+host, `SELECT m.grp FROM host_groups m JOIN hosts h ON h.id = m.host
+		WHERE h.id = ? AND h.state <> 'removed' AND `+cond+" ORDER BY m.grp", append([]any{host}, args...)...)
+}
+
 // SetLabels implements store.Groups.
 func (d *DB) SetLabels(ctx context.Context, sc store.Scope, host string, labels []string) error {
 	cond, args := inScope(sc, "tenant", "id")
