@@ -17,12 +17,19 @@ var version = "dev"
 
 const usage = `usage: edrctl query [-hosts a,b | -group all] [-json] [-deadline 60s] [-max-rows N] "SQL"
        edrctl get hosts|alerts|queries|rules|responses [-json] [-limit N]
-       edrctl respond -host HOST [-reason TEXT] [-dry-run] [-wait 60s] terminate_process pid=N start_time_ns=N
+       edrctl respond -host HOST [-reason TEXT] [-dry-run] [-wait 60s] ACTION NAME=VALUE...
        edrctl version
 
 EDR_SERVER  the server's address, such as https://127.0.0.1:8443
 EDR_TOKEN   an API token; make one on the server: edr-server user token NAME
 EDR_CA      file with the CA of the server's certificate in PEM; without it the system's CAs are used
+
+ACTION is one of
+  terminate_process, suspend_process, resume_process   pid=N start_time_ns=N
+  quarantine_file      path=P inode=N sha256=H (with -dry-run the path alone: it answers the rest)
+  restore_file         id=ID
+  block_connection     remote_address=A [remote_port=N] [protocol=tcp|udp|any] [direction=out|in|both] [duration_s=N]
+  unblock_connection   remote_address=A and the port, protocol and direction of the block
 
 HOST is an id or a host name. Exit status: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
 `

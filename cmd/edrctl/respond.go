@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/url"
@@ -10,12 +11,15 @@ import (
 )
 
 type response struct {
-	ID        string     `json:"id"`
-	State     string     `json:"state"`
-	Plan      string     `json:"plan"`
-	Seen      string     `json:"seen"`
-	Error     string     `json:"error"`
-	ExpiresAt *time.Time `json:"expires_at"`
+	ID        string          `json:"id"`
+	Action    string          `json:"action"`
+	Args      json.RawMessage `json:"args"`
+	State     string          `json:"state"`
+	Plan      string          `json:"plan"`
+	Seen      string          `json:"seen"`
+	Error     string          `json:"error"`
+	Undo      *act            `json:"undo"`
+	ExpiresAt *time.Time      `json:"expires_at"`
 }
 
 // ended says whether nothing more comes.
@@ -59,11 +63,11 @@ func (e *env) respond(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return e.await(ctx, c, r, *wait)
+	return e.await(ctx, c, r, *host, *wait)
 }
 
 // await prints what came of a response, or that nothing has yet.
-func (e *env) await(ctx context.Context, c *client, r response, wait time.Duration) error {
+func (e *env) await(ctx context.Context, c *client, r response, host string, wait time.Duration) error {
 	end := time.Now().Add(wait)
 	for !r.ended() && time.Now().Before(end) {
 		select {
@@ -84,6 +88,7 @@ func (e *env) await(ctx context.Context, c *client, r response, wait time.Durati
 		text = r.Error
 	}
 	fmt.Fprintf(e.stdout, "%s %s: %s\n", r.ID, r.State, safe(text))
+	e.hint(&r, host)
 	switch r.State {
 	case "done", "planned":
 		return nil
