@@ -7,7 +7,8 @@ import "errors"
 type TerminateProcessArgs struct {
 	PID int64 `json:"pid"`
 	// StartTime is nanoseconds since boot, compared at the precision of
-	// /proc/PID/stat (a clock tick, 10 ms).
+	// /proc/PID/stat (a clock tick, 10 ms). On Windows it is nanoseconds
+	// since the Unix epoch, compared exactly.
 	StartTime int64 `json:"start_time_ns"`
 }
 
@@ -15,7 +16,7 @@ type TerminateProcessArgs struct {
 func TerminateProcess() Action {
 	return New(Spec[TerminateProcessArgs]{
 		Name:    "terminate_process",
-		Doc:     "Ends a process with SIGKILL and waits until it is gone. Never pid 1, the agent itself or a kernel thread.",
+		Doc:     "Ends a process with SIGKILL, on Windows with TerminateProcess, and waits until it is gone. Never pid 1, the agent itself or a kernel thread.",
 		Example: `{"pid":4242,"start_time_ns":81250000000}`,
 		Check:   checkProcess,
 		Plan:    planTerminate,
