@@ -1,0 +1,2 @@
+// Package docs is the documents; its tests hold them to what the code is.
+package docs
