@@ -28,6 +28,7 @@ case $want in
 test)
 	need chromium chromium
 	need ip iproute2
+	need nft nftables
 	need clang clang
 	need llvm-strip llvm
 	need_file /usr/include/bpf/bpf_helpers.h libbpf-dev

@@ -126,6 +126,7 @@ func (a *API) getAlert(c *gin.Context) {
 	for _, r := range rs {
 		view.Responses = append(view.Responses, viewResponse(r))
 	}
+	linkUndone(view.Responses)
 	c.JSON(http.StatusOK, view)
 }
 

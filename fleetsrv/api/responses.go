@@ -32,8 +32,10 @@ type responseView struct {
 	Seen      string          `json:"seen"`
 	Error     string          `json:"error"`
 	// Undo is a wire.Undo, what takes the action back; null where nothing can.
-	Undo       json.RawMessage `json:"undo"`
-	FinishedAt *time.Time      `json:"finished_at"`
+	Undo json.RawMessage `json:"undo"`
+	// UndoneBy is the response that did so; only in lists.
+	UndoneBy   *string    `json:"undone_by"`
+	FinishedAt *time.Time `json:"finished_at"`
 }
 
 func viewResponse(r store.Response) responseView {
@@ -170,6 +172,7 @@ func (a *API) listResponses(c *gin.Context) {
 	for _, r := range rs {
 		out = append(out, viewResponse(r))
 	}
+	linkUndone(out)
 	c.JSON(http.StatusOK, gin.H{"responses": out})
 }
 
