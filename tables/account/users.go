@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 
 // User is a row of users.
 type User struct {
-	UID         int64              `col:"uid,index" doc:"User ID."`
+	UID         int64              `col:"uid,index" doc:"User ID; on Windows the last part of the SID."`
 	GID         int64              `col:"gid" doc:"ID of the user's primary group, unsigned."`
 	UIDSigned   int64              `col:"uid_signed" doc:"User ID as a signed 32-bit number."`
 	GIDSigned   int64              `col:"gid_signed" doc:"Group ID as a signed 32-bit number."`
@@ -29,23 +30,27 @@ type User struct {
 
 // Users is the table of local user accounts.
 var Users = tables.New(tables.Spec[User]{
-	Name: "users", Doc: "Local user accounts, as /etc/passwd lists them.",
+	Name: "users", Doc: "Local user accounts, as /etc/passwd lists them; on Windows those of the account database and whoever has a profile.",
 	Examples: []string{
 		"SELECT * FROM users WHERE username = 'root'",
 		"SELECT username, shell FROM users WHERE uid = 0 AND username != 'root'",
 	},
-	Class: tables.Inventory, Platforms: tables.Linux,
+	Class: tables.Inventory, Platforms: tables.Linux | tables.Windows,
 	Scan: scanUsers,
 })
 
 func scanUsers(ctx context.Context, q *tables.Query) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
-		if err := q.Host.Needs(tables.Linux); err != nil {
+		if err := q.Host.Needs(tables.Linux | tables.Windows); err != nil {
 			yield(User{}, err)
 			return
 		}
 		if err := q.Unbuilt("pid_with_namespace", "include_remote"); err != nil {
 			yield(User{}, err)
+			return
+		}
+		if runtime.GOOS == "windows" && q.Host.Root.Live() {
+			liveUsers(q, func(u User) bool { return yield(u, nil) })
 			return
 		}
 		data, err := q.Host.Root.ReadFile("/etc/passwd", maxAccountFile)

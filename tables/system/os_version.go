@@ -14,7 +14,7 @@ import (
 
 // OS is the row of os_version.
 type OS struct {
-	Name         string             `col:"name" doc:"Name of the distribution; NAME of os-release."`
+	Name         string             `col:"name" doc:"Name of the distribution; NAME of os-release. On Windows the product's name."`
 	Version      string             `col:"version" doc:"Version as the distribution words it; VERSION of os-release."`
 	Major        int32              `col:"major" doc:"Major release number; from VERSION_ID."`
 	Minor        int32              `col:"minor" doc:"Minor release number; from VERSION_ID."`
@@ -22,7 +22,7 @@ type OS struct {
 	Build        tables.Opt[string] `col:"build" doc:"Build or variant; BUILD_ID of os-release, NULL where there is none."`
 	Platform     string             `col:"platform" doc:"Short name of the platform; ID of os-release."`
 	PlatformLike string             `col:"platform_like" doc:"Related platforms; ID_LIKE of os-release, or ID where there is none."`
-	Codename     string             `col:"codename" doc:"Code name of the release; VERSION_CODENAME of os-release."`
+	Codename     string             `col:"codename" doc:"Code name of the release; VERSION_CODENAME of os-release. On Windows such as 22H2."`
 	Arch         tables.Opt[string] `col:"arch" doc:"Architecture as uname has it; NULL for files of another machine."`
 	Extra        tables.Opt[string] `col:"extra,hidden" doc:"macOS only; NULL elsewhere."`
 	InstallDate  tables.Opt[int64]  `col:"install_date,hidden" doc:"Windows only; NULL elsewhere."`
@@ -35,13 +35,20 @@ type OS struct {
 var OSVersion = tables.New(tables.Spec[OS]{
 	Name: "os_version", Doc: "Name and version of the operating system: one row.",
 	Examples: []string{"SELECT name, version, platform, arch FROM os_version"},
-	Class:    tables.Inventory, Platforms: tables.Linux,
+	Class:    tables.Inventory, Platforms: tables.Linux | tables.Windows,
 	Scan: func(ctx context.Context, q *tables.Query) iter.Seq2[OS, error] {
-		if err := q.Host.Needs(tables.Linux); err != nil {
+		if err := q.Host.Needs(tables.Linux | tables.Windows); err != nil {
 			return fail[OS](err)
 		}
 		if err := q.Unbuilt("pid_with_namespace"); err != nil {
 			return fail[OS](err)
+		}
+		if onWindows(q) {
+			o, err := liveOS(q)
+			if err != nil {
+				return fail[OS](err)
+			}
+			return one(o)
 		}
 		o, err := readOS(q)
 		if err != nil {

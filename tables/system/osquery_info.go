@@ -40,7 +40,11 @@ var OsqueryInfo = tables.New(tables.Spec[OsqueryInfoRow]{
 			BuildPlatform: "edr-" + runtime.GOOS, BuildDistro: runtime.GOARCH, Watcher: -1,
 			PlatformMask: map[string]int32{"linux": 9, "windows": 2, "darwin": 21}[runtime.GOOS],
 		}
-		if q.Wants("uuid") && q.Host.Needs(tables.Linux) == nil {
+		switch {
+		case !q.Wants("uuid"):
+		case onWindows(q):
+			r.UUID = liveUUID(q)
+		case q.Host.Needs(tables.Linux) == nil:
 			r.UUID = machineID(q)
 		}
 		if q.Host.Agent != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"runtime"
 	"strings"
 
 	"github.com/aiedr/edr/tables"
@@ -16,7 +17,7 @@ import (
 // Info is the row of system_info.
 type Info struct {
 	Hostname      string             `col:"hostname" doc:"Host name with its domain where it has one; /proc/sys/kernel/hostname, or /etc/hostname in files of another machine."`
-	UUID          string             `col:"uuid" doc:"Identifier of the machine: the hardware's (DMI product_uuid), else /etc/machine-id as a UUID."`
+	UUID          string             `col:"uuid" doc:"Identifier of the machine: the hardware's (DMI product_uuid), else /etc/machine-id as a UUID; on Windows the MachineGuid of the installation."`
 	CPUType       string             `col:"cpu_type" doc:"Architecture of the processor, as uname has it."`
 	CPUSubtype    string             `col:"cpu_subtype" doc:"Model number of the processor within its family."`
 	CPUBrand      string             `col:"cpu_brand" doc:"Model name of the processor."`
@@ -42,14 +43,22 @@ type Info struct {
 var SystemInfo = tables.New(tables.Spec[Info]{
 	Name: "system_info", Doc: "Identity, processor, memory and hardware of the machine: one row.",
 	Examples: []string{"SELECT hostname, uuid, cpu_brand, physical_memory FROM system_info"},
-	Class:    tables.Inventory, Platforms: tables.Linux,
+	Class:    tables.Inventory, Platforms: tables.Linux | tables.Windows,
 	Scan: func(ctx context.Context, q *tables.Query) iter.Seq2[Info, error] {
-		if err := q.Host.Needs(tables.Linux); err != nil {
+		if err := q.Host.Needs(tables.Linux | tables.Windows); err != nil {
 			return fail[Info](err)
+		}
+		if onWindows(q) {
+			return one(liveInfo(q))
 		}
 		return one(readInfo(q))
 	},
 })
+
+// onWindows says whether the machine that is read is this Windows.
+func onWindows(q *tables.Query) bool {
+	return runtime.GOOS == "windows" && q.Host.Root != nil && q.Host.Root.Live()
+}
 
 // small bounds the one-line files that are read here.
 const small = 64 << 10

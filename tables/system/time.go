@@ -33,9 +33,16 @@ var Time = tables.New(tables.Spec[Clock]{
 	Class:     tables.Inventory,
 	Platforms: tables.AllPlatforms,
 	Scan: func(ctx context.Context, q *tables.Query) iter.Seq2[Clock, error] {
-		return one(clock(q.Host.Now()))
+		c := clock(q.Host.Now())
+		if onWindows(q) {
+			c.WinTimestamp = tables.Some(q.Host.Now().UnixNano()/100 + epochs)
+		}
+		return one(c)
 	},
 })
+
+// epochs lies between the years 1601 and 1970, in units of 100 nanoseconds.
+const epochs = 116444736000000000
 
 func clock(now time.Time) Clock {
 	utc := now.UTC()
