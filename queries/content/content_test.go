@@ -64,7 +64,7 @@ func toEvent(t *testing.T, file string, typ rule.Type, n *document.Node) *rule.E
 	ev.File.Path = d.Text("file")
 	ev.Network = rule.Network{Protocol: d.Text("protocol"), RemoteAddress: d.Text("remote_address"), RemotePort: d.Int("remote_port", -1)}
 	ev.Registry = rule.Registry{Key: d.Text("key"), Value: d.Text("value"), Data: d.Text("data")}
-	ev.Log = rule.Log{EventID: d.Int("event_id", -1), Channel: d.Text("channel")}
+	ev.Log = rule.Log{EventID: d.Int("event_id", -1), Channel: d.Text("channel"), Provider: d.Text("provider"), Message: d.Text("message")}
 	if data := d.Get("log_data"); data != nil {
 		ev.Log.Data = map[string]string{}
 		for i, k := range data.Keys {
