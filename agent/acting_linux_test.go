@@ -111,6 +111,45 @@ func TestRuleQuarantinesTheFileOfItsEvent(t *testing.T) {
 	}
 }
 
+// What is still being written is quarantined once it is whole.
+func TestRuleQuarantinesAFileThatIsBeingWritten(t *testing.T) {
+	d, k, files := acting(t, droppedRule)
+	path := filepath.Join(files, "dropper")
+	inode := put(t, path, nil)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	whole := []byte(strings.Repeat("hostile ", 1<<18))
+	writing, written := make(chan struct{}), make(chan error)
+	go func() {
+		close(writing)
+		for rest := whole; len(rest) > 0; rest = rest[1<<13:] {
+			if _, err := f.Write(rest[:1<<13]); err != nil {
+				written <- err
+				return
+			}
+		}
+		written <- nil
+	}()
+	<-writing
+	d.see(created(path, inode))
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	// Whoever writes may go on after the name is gone: then what is kept is
+	// what there was, and never less than the record says.
+	got := only(t, k)
+	if got.State != "done" {
+		t.Fatalf("the action is %+v", got)
+	}
+	items, err := response.ListQuarantine(d.respond.QuarantineDir)
+	if err != nil || len(items) != 1 || !strings.Contains(got.Detail, items[0].SHA256) {
+		t.Errorf("in quarantine: %+v, %v", items, err)
+	}
+}
+
 func TestRuleQuarantinesNoOtherFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(path string) *event.File

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/aiedr/edr/response"
 	"github.com/aiedr/edr/wire"
@@ -83,20 +84,60 @@ func fieldText(h *wire.Hit, name string) string {
 	return ""
 }
 
+// A file that somebody writes just now is tried again a few times.
+const (
+	moreTries = 5
+	tryPause  = 50 * time.Millisecond // doubled each time
+)
+
 // actOne has one action of a rule done, and says what came of it.
 func (d *detector) actOne(ctx context.Context, name string, h *wire.Hit) wire.ActionState {
-	args, err := d.actionArgs(ctx, name, h)
-	var raw json.RawMessage
-	if err == nil {
-		raw, err = json.Marshal(args)
-	}
-	if err != nil {
-		state := "failed"
-		var refused *response.RefusedError
-		if errors.As(err, &refused) {
-			state = "refused"
+	var s wire.ActionState
+	for try := range moreTries {
+		args, err := d.actionArgs(ctx, name, h)
+		changing := errors.Is(err, response.ErrChanging)
+		if err == nil {
+			s = d.do(ctx, name, args, h)
+			changing = s.State == "failed" && d.differs(ctx, name, args, h)
+		} else {
+			s = failed(name, err)
 		}
-		return wire.ActionState{Action: name, State: state, Detail: err.Error()}
+		if !changing {
+			return s
+		}
+		select {
+		case <-ctx.Done():
+			return s
+		case <-time.After(tryPause << try):
+		}
+	}
+	return s
+}
+
+// differs says whether an action failed because its file has changed since it
+// was looked at.
+func (d *detector) differs(ctx context.Context, name string, before any, h *wire.Hit) bool {
+	was, ok := before.(response.QuarantineFileArgs)
+	if !ok {
+		return false
+	}
+	after, err := d.actionArgs(ctx, name, h)
+	is, ok := after.(response.QuarantineFileArgs)
+	return errors.Is(err, response.ErrChanging) || err == nil && ok && is.SHA256 != was.SHA256
+}
+
+func failed(name string, err error) wire.ActionState {
+	var refused *response.RefusedError
+	if errors.As(err, &refused) {
+		return wire.ActionState{Action: name, State: "refused", Detail: err.Error()}
+	}
+	return wire.ActionState{Action: name, State: "failed", Detail: err.Error()}
+}
+
+func (d *detector) do(ctx context.Context, name string, args any, h *wire.Hit) wire.ActionState {
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return failed(name, err)
 	}
 	out := d.actions.Run(ctx, wire.Respond{ID: h.ID, Action: name, Args: raw, By: "rule " + h.Rule.ID, Reason: h.Title})
 	s := wire.ActionState{Action: name, State: out.State, Detail: out.Seen}

@@ -328,6 +328,54 @@ func TestBlocksAreReadableByNft(t *testing.T) {
 	}
 }
 
+// A kernel without reject drops instead.
+func TestBlockWithoutReject(t *testing.T) {
+	testneed.Root(t)
+	p := newPair(t)
+	needsFilter(t, p.near)
+	f, err := openFilter(p.near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.install(false); err != nil {
+		t.Fatal(err)
+	}
+	to := netip.AddrPortFrom(farAddrs[1], p.echo(t, farAddrs[1]))
+	c := connected(t, p, "udp", to)
+	r, err := targetOf(BlockConnectionArgs{RemoteAddress: to.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.change(r, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("ping")); !errors.Is(err, unix.EPERM) {
+		t.Errorf("a datagram: %v, want not permitted", err)
+	}
+}
+
+func TestBlocksSideBySide(t *testing.T) {
+	testneed.Root(t)
+	ns := newNetns(t)
+	needsFilter(t, ns)
+	set := NewSet(All(Options{netns: ns})...)
+	const many = 16
+	outs := make(chan wire.Outcome)
+	for i := range many {
+		go func() {
+			raw, _ := json.Marshal(BlockConnectionArgs{RemoteAddress: fmt.Sprintf("192.0.2.%d", i+1), RemotePort: 443})
+			outs <- set.Run(context.Background(), wire.Respond{Action: "block_connection", Args: raw})
+		}()
+	}
+	for range many {
+		wantOutcome(t, <-outs, "done", "is blocked")
+	}
+	// Out and in, each for TCP and UDP.
+	if blocks, err := blocksIn(ns); err != nil || len(blocks) != 4*many {
+		t.Errorf("%d blocks, %v; want %d", len(blocks), err, 4*many)
+	}
+}
+
 func FuzzParseSocket(f *testing.F) {
 	f.Add(make([]byte, diagMsgSize))
 	f.Add([]byte{unix.AF_INET, 1})

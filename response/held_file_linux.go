@@ -221,7 +221,7 @@ func copySum(ctx context.Context, from, to int, size int64) (string, error) {
 		}
 		sum.Write(buf[:n])
 		if at+int64(n) > size {
-			return "", fmt.Errorf("it grew beyond %d bytes while it was read", size)
+			return "", fmt.Errorf("%w: it grew beyond %d bytes while it was read", ErrChanging, size)
 		}
 		for done := 0; to >= 0 && done < n; {
 			w, err := unix.Pwrite(to, buf[done:n], at+int64(done))
@@ -239,7 +239,7 @@ func copySum(ctx context.Context, from, to int, size int64) (string, error) {
 		at += int64(n)
 	}
 	if at != size {
-		return "", fmt.Errorf("it shrank from %d to %d bytes while it was read", size, at)
+		return "", fmt.Errorf("%w: it shrank from %d to %d bytes while it was read", ErrChanging, size, at)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }

@@ -130,6 +130,10 @@ func checkQuarantine(a QuarantineFileArgs) error {
 	return nil
 }
 
+// ErrChanging says that somebody is writing the file just now: a moment later
+// it may be whole.
+var ErrChanging = errors.New("the file is being changed")
+
 // Identify completes the name of a file from what is there now; what is given
 // already must agree with it. It is what a rule does when it acts.
 func Identify(ctx context.Context, o Options, a QuarantineFileArgs) (QuarantineFileArgs, error) {

@@ -112,7 +112,8 @@ func (q *quarantine) doQuarantine(ctx context.Context, req Request, a Quarantine
 	if err := h.remove(); err != nil {
 		return Done{}, errors.Join(fmt.Errorf("remove %s: %w; its copy is taken out of quarantine again", a.Path, err), q.forget(dir, d.fd, item.ID))
 	}
-	seen, err := q.readBack(ctx, h, d, item)
+	// It is done: what was seen of it is told also where time has run out.
+	seen, err := q.readBack(context.WithoutCancel(ctx), h, d, item)
 	return Done{Seen: strings.Join(append([]string{seen}, notes...), "; "), Undo: RestoreFileArgs{ID: item.ID}}, err
 }
 
@@ -155,7 +156,7 @@ func (h *heldFile) describe(req Request, notes *[]string) Quarantined {
 	st := &h.stat
 	return Quarantined{
 		ID:   req.Time.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:]),
-		Path: h.path, Size: st.Size, Device: st.Dev, Inode: st.Ino, Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, Flags: flags,
+		Path: h.path, Size: st.Size, Device: st.Dev, Inode: st.Ino, Mode: octal(st.Mode & 0o7777), UID: st.Uid, GID: st.Gid, Flags: flags,
 		Access: time.Unix(st.Atim.Unix()).UTC(), Change: time.Unix(st.Mtim.Unix()).UTC(), Attributes: attrs, Links: uint64(st.Nlink),
 		Time: req.Time.UTC(), By: req.By, Reason: req.Reason, Request: req.ID,
 	}
@@ -175,7 +176,7 @@ func (q *quarantine) keep(ctx context.Context, dir int, h *heldFile, a Quarantin
 	if err == nil {
 		var same bool
 		if same, err = h.same(); err == nil && !same {
-			err = errors.New("it changed while it was read; look it up again")
+			err = fmt.Errorf("%w: it changed while it was read; look it up again", ErrChanging)
 		}
 	}
 	if err == nil {

@@ -174,7 +174,7 @@ func TestQuarantineAndRestore(t *testing.T) {
 	}
 	items := b.kept()
 	if len(items) != 1 || items[0].Path != path || items[0].SHA256 != args.SHA256 || items[0].By != "maria" ||
-		items[0].Reason != "a test" || items[0].Request != "r1" || items[0].Mode != before.Mode&0o7777 {
+		items[0].Reason != "a test" || items[0].Request != "r1" || items[0].Mode != octal(before.Mode&0o7777) {
 		t.Fatalf("the list is %+v", items)
 	}
 	kept := filepath.Join(b.store, items[0].ID)
@@ -478,6 +478,9 @@ func TestQuarantineWithADamagedStore(t *testing.T) {
 	}
 	if err := os.WriteFile(kept, []byte("HOSTILE"), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if record, err := os.ReadFile(kept + ".json"); err != nil || !strings.Contains(string(record), `"mode": "0600"`) {
+		t.Errorf("the record is %s, %v", record, err)
 	}
 	wantOutcome(t, b.undo(out), "failed", "is damaged: its SHA-256 is")
 	if _, err := os.Stat(args.Path); !os.IsNotExist(err) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,7 +21,7 @@ type Quarantined struct {
 	Inode  uint64 `json:"inode"` // before it was moved
 	// Mode are the permission bits with setuid, setgid and sticky, as chmod
 	// takes them.
-	Mode uint32 `json:"mode"`
+	Mode octal  `json:"mode"`
 	UID  uint32 `json:"uid"`
 	GID  uint32 `json:"gid"`
 	// Flags are the inode's own (immutable, append only …), where the file
@@ -36,6 +37,22 @@ type Quarantined struct {
 	By      string    `json:"by"`
 	Reason  string    `json:"reason,omitempty"`
 	Request string    `json:"request,omitempty"` // the response or hit that asked for it
+}
+
+// octal is a number that is written as chmod takes it, such as "0755".
+type octal uint32
+
+// MarshalText implements encoding.TextMarshaler.
+func (o octal) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", uint32(o)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *octal) UnmarshalText(b []byte) error {
+	n, err := strconv.ParseUint(string(b), 8, 12)
+	if err != nil {
+		return fmt.Errorf("%q is no file mode", b)
+	}
+	*o = octal(n)
+	return nil
 }
 
 // maxRecord bounds the record of a quarantined file: attributes take 64 KiB at

@@ -73,7 +73,7 @@ func (q *quarantine) doRestore(ctx context.Context, _ Request, a RestoreFileArgs
 		return Done{}, fmt.Errorf("put %s back: %w; it stays in quarantine", item.Path, err)
 	}
 	defer d.close()
-	seen, err := readRestored(ctx, d, item)
+	seen, err := readRestored(context.WithoutCancel(ctx), d, item)
 	if err != nil {
 		return Done{}, fmt.Errorf("read back: %w; it stays in quarantine too", err)
 	}
@@ -147,7 +147,7 @@ func (d *draft) fill(ctx context.Context, content int, item Quarantined) (notes 
 			notes = append(notes, fmt.Sprintf("its extended attribute %s could not be set again: %v", name, err))
 		}
 	}
-	if err := unix.Fchmod(d.fd, item.Mode); err != nil {
+	if err := unix.Fchmod(d.fd, uint32(item.Mode)); err != nil {
 		return nil, fmt.Errorf("set its mode to %04o: %w", item.Mode, err)
 	}
 	times := []unix.Timespec{unix.NsecToTimespec(item.Access.UnixNano()), unix.NsecToTimespec(item.Change.UnixNano())}
@@ -169,7 +169,7 @@ func readRestored(ctx context.Context, d *draft, item Quarantined) (string, erro
 	if st.Ino != own.Ino {
 		return "", fmt.Errorf("another file has taken the place of %s already", item.Path)
 	}
-	if st.Mode&0o7777 != item.Mode || st.Uid != item.UID || st.Gid != item.GID || st.Mtim.Nano() != item.Change.UnixNano() {
+	if octal(st.Mode&0o7777) != item.Mode || st.Uid != item.UID || st.Gid != item.GID || st.Mtim.Nano() != item.Change.UnixNano() {
 		return "", fmt.Errorf("%s has mode %04o, owner %d:%d and another time than mode %04o, owner %d:%d", item.Path,
 			st.Mode&0o7777, st.Uid, st.Gid, item.Mode, item.UID, item.GID)
 	}
