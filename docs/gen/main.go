@@ -1,5 +1,6 @@
-// Command gen writes what is derived from the tables' declarations:
-// docs/tables.md and tables/schema.json. Run it by `make docs`.
+// Command gen writes what is derived from declarations: docs/tables.md and
+// tables/schema.json from the tables', docs/rules.md from the fields of rules
+// and the rules that come with the product. Run it by `make docs`.
 package main
 
 import (

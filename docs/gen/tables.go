@@ -24,9 +24,15 @@ func generate(all []*tables.Table) (map[string][]byte, error) {
 	if err := enc.Encode(schemas); err != nil {
 		return nil, fmt.Errorf("encode schema.json: %w", err)
 	}
+	rules, err := rulesMarkdown()
+	if err != nil {
+		return nil, err
+	}
 	return map[string][]byte{
 		"tables/schema.json": js.Bytes(),
 		"docs/tables.md":     markdown(schemas),
+		"docs/rules.md":      rules,
+		"docs/responses.md":  responsesMarkdown(),
 	}, nil
 }
 
