@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -33,9 +34,29 @@ type Action struct {
 
 	// UndoneBy is the action that takes this one back; empty where none can.
 	UndoneBy string
+	// Arguments are the members of the argument object, in their order.
+	Arguments []Argument
 
 	plan func(ctx context.Context, args json.RawMessage, dry bool) (plan string, whole json.RawMessage, err error)
 	do   func(ctx context.Context, req Request, args json.RawMessage) (Done, error)
+}
+
+// Argument is a member of an action's argument object.
+type Argument struct {
+	Name     string
+	Doc      string
+	Type     reflect.Type
+	Required bool
+}
+
+// argumentsOf reads the members off the struct that they are decoded into.
+func argumentsOf(t reflect.Type) []Argument {
+	var out []Argument
+	for _, f := range reflect.VisibleFields(t) {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		out = append(out, Argument{Name: name, Doc: f.Tag.Get("doc"), Type: f.Type, Required: options != "omitempty"})
+	}
+	return out
 }
 
 // Request is who asked for an action and why, for the action's own record.
@@ -120,7 +141,8 @@ func New[Args any](s Spec[Args]) Action {
 		}
 		return s.Do(ctx, req, a)
 	}
-	return Action{Name: s.Name, Doc: s.Doc, Example: s.Example, UndoneBy: s.UndoneBy, plan: plan, do: do}
+	return Action{Name: s.Name, Doc: s.Doc, Example: s.Example, UndoneBy: s.UndoneBy,
+		Arguments: argumentsOf(reflect.TypeFor[Args]()), plan: plan, do: do}
 }
 
 // Set is the actions that an agent offers.

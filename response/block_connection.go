@@ -13,29 +13,29 @@ import (
 // for how long none may be made again.
 type BlockConnectionArgs struct {
 	// RemoteAddress is an IPv4 or IPv6 address.
-	RemoteAddress string `json:"remote_address"`
+	RemoteAddress string `json:"remote_address" doc:"IPv4 or IPv6 address of the other end."`
 	// RemotePort is the other end's port; 0 for any.
-	RemotePort uint16 `json:"remote_port,omitempty"`
+	RemotePort uint16 `json:"remote_port,omitempty" doc:"Port of the other end; 0 or none for every port."`
 	// Protocol is tcp, udp or any; empty for any.
-	Protocol string `json:"protocol,omitempty"`
+	Protocol string `json:"protocol,omitempty" doc:"tcp, udp or any; any if left out."`
 	// Direction is out (what goes to the address), in (what comes from it) or
 	// both; empty for both. It is that of packets: a TCP connection needs both.
-	Direction string `json:"direction,omitempty"`
+	Direction string `json:"direction,omitempty" doc:"Packets that go out to the address, come in from it, or both; both if left out."`
 	// PID and StartTime (nanoseconds since boot) may name a process whose
 	// connections are ended also where it has a network namespace of its own,
 	// as in a container.
-	PID       int64 `json:"pid,omitempty"`
-	StartTime int64 `json:"start_time_ns,omitempty"`
+	PID       int64 `json:"pid,omitempty" doc:"A process whose connections are ended also in a network namespace of its own, as in a container."`
+	StartTime int64 `json:"start_time_ns,omitempty" doc:"Start of that process in nanoseconds since boot; needed with pid."`
 	// Duration is in seconds; 0 for an hour.
-	Duration int64 `json:"duration_s,omitempty"`
+	Duration int64 `json:"duration_s,omitempty" doc:"How long the block holds, in seconds; an hour if left out, 30 days at most."`
 }
 
 // UnblockConnectionArgs name a block as block_connection set it.
 type UnblockConnectionArgs struct {
-	RemoteAddress string `json:"remote_address"`
-	RemotePort    uint16 `json:"remote_port,omitempty"`
-	Protocol      string `json:"protocol,omitempty"`
-	Direction     string `json:"direction,omitempty"`
+	RemoteAddress string `json:"remote_address" doc:"IPv4 or IPv6 address of the other end."`
+	RemotePort    uint16 `json:"remote_port,omitempty" doc:"Port of the other end; 0 or none for every port."`
+	Protocol      string `json:"protocol,omitempty" doc:"tcp, udp or any; any if left out."`
+	Direction     string `json:"direction,omitempty" doc:"Packets that go out to the address, come in from it, or both; both if left out."`
 }
 
 // Block is a block in force.

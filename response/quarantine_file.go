@@ -17,18 +17,18 @@ const maxQuarantine = 1 << 30
 // it. Any of the three alone could be another file by the time it is used.
 type QuarantineFileArgs struct {
 	// Path is absolute and has no symbolic link in it.
-	Path  string `json:"path"`
-	Inode uint64 `json:"inode"`
+	Path  string `json:"path" doc:"Absolute path without a symbolic link in it."`
+	Inode uint64 `json:"inode" doc:"Inode number of the file."`
 	// Device is the file system's number as stat has it; 0 leaves it open.
-	Device uint64 `json:"device,omitempty"`
-	SHA256 string `json:"sha256"` // 64 hexadecimal digits
+	Device uint64 `json:"device,omitempty" doc:"Number of its file system, as stat has it."`
+	SHA256 string `json:"sha256" doc:"SHA-256 of its content, 64 hexadecimal digits."`
 	// Size in bytes; nil leaves it open.
-	Size *int64 `json:"size,omitempty"`
+	Size *int64 `json:"size,omitempty" doc:"Size in bytes."`
 }
 
 // RestoreFileArgs name a quarantined file.
 type RestoreFileArgs struct {
-	ID string `json:"id"` // as quarantine_file answered it
+	ID string `json:"id" doc:"Id of the quarantined file, as quarantine_file answered it and edr-agent status lists it."`
 }
 
 // quarantine moves files into its folder and back.

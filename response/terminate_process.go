@@ -5,11 +5,11 @@ import "errors"
 // TerminateProcessArgs name one process. The pid alone could be another's by
 // the time it is used; with the start time it cannot.
 type TerminateProcessArgs struct {
-	PID int64 `json:"pid"`
+	PID int64 `json:"pid" doc:"Process ID."`
 	// StartTime is nanoseconds since boot, compared at the precision of
 	// /proc/PID/stat (a clock tick, 10 ms). On Windows it is nanoseconds
 	// since the Unix epoch, compared exactly.
-	StartTime int64 `json:"start_time_ns"`
+	StartTime int64 `json:"start_time_ns" doc:"Start of that process in nanoseconds since boot, compared to 10 ms: a pid is used again."`
 }
 
 // TerminateProcess ends a process for good.
