@@ -25,8 +25,12 @@ func newDraft(dir int) (*draft, error) {
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EINVAL) {
 		return nil, err
 	}
+	return namedDraft(dir)
+}
+
+func namedDraft(dir int) (*draft, error) {
 	name := hiddenName()
-	fd, err = unix.Openat(dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -46,9 +50,13 @@ func (d *draft) publish(name string) error {
 		return fmt.Errorf("write it to disk: %w", err)
 	}
 	if d.name != "" {
-		err := unix.Linkat(d.dir, d.name, d.dir, name, 0)
+		err := unix.Renameat2(d.dir, d.name, d.dir, name, unix.RENAME_NOREPLACE)
+		if errors.Is(err, unix.EINVAL) { // a file system without that flag
+			if err = unix.Linkat(d.dir, d.name, d.dir, name, 0); err == nil {
+				err = unix.Unlinkat(d.dir, d.name, 0)
+			}
+		}
 		if err == nil {
-			err = unix.Unlinkat(d.dir, d.name, 0)
 			d.name = ""
 		}
 		return err

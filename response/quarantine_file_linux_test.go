@@ -501,6 +501,80 @@ func TestQuarantineWithADamagedStore(t *testing.T) {
 	wantOutcome(t, none.Run(context.Background(), wire.Respond{Action: "quarantine_file", Args: raw}), "failed", "-quarantine")
 }
 
+// The quarantine is mostly on another file system than what it takes.
+func TestQuarantineAcrossFileSystems(t *testing.T) {
+	b := newBench(t, Options{})
+	other, err := os.MkdirTemp("/dev/shm", "edr-test-")
+	if err != nil {
+		testneed.Missing(t, fmt.Sprintf("a second file system (%v)", err))
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(other) })
+	// Of files: an overlay gives its folders another device.
+	probe, _ := b.file("probe", "", 0o600)
+	here := deviceOf(t, probe)
+	b.files = other
+	probe, _ = b.file("probe", "", 0o600)
+	there := deviceOf(t, probe)
+	if here == there {
+		testneed.Missing(t, "/dev/shm as a second file system")
+	}
+	path, args := b.file("dropper", strings.Repeat("hostile ", 1<<17), 0o640)
+	args.Device = there
+	out := b.run("quarantine_file", args, false)
+	wantOutcome(t, out, "done", "is gone from its place")
+	if deviceOf(t, filepath.Join(b.store, b.kept()[0].ID)) != here {
+		t.Error("the quarantined file is not in the quarantine")
+	}
+	wantOutcome(t, b.undo(out), "done", path+" is back")
+	if got := deviceOf(t, path); got != there {
+		t.Errorf("it came back to device %d, not %d", got, there)
+	}
+	b.empty()
+}
+
+// A file system that knows no nameless files gets one with a name that nobody
+// knows.
+func TestDraftWithAName(t *testing.T) {
+	dir := t.TempDir()
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for _, name := range []string{"kept", "taken"} {
+		d, err := namedDraft(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "taken" {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("theirs"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err = d.publish(name)
+		d.close()
+		if name == "taken" != (err != nil) {
+			t.Errorf("published as %s: %v", name, err)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 {
+		t.Errorf("left are %v, %v; want the kept and the taken name alone", left, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "taken")); err != nil || string(text) != "theirs" {
+		t.Errorf("another's file was overwritten: %q, %v", text, err)
+	}
+}
+
+func deviceOf(t *testing.T, path string) uint64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Dev
+}
+
 func FuzzMapped(f *testing.F) {
 	f.Add([]byte("55d0-55d1 r-xp 00000000 08:01 42                 /usr/lib/systemd/systemd\n"), "/usr/lib/systemd/systemd", uint64(42))
 	f.Add([]byte("7f00-7f01 rw-p 00000000 00:00 0 \n7f01-7f02 r--p 0 fe:00 7 /a (deleted)"), "/a", uint64(7))
