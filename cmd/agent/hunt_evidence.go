@@ -183,7 +183,7 @@ func (f *huntFile) evtx(ctx context.Context, r io.ReaderAt, size int64) {
 			first = false
 			f.counted(kindEVTX)
 		}
-		l := hunt.LogRecord{Record: strconv.FormatUint(rec.ID, 10), Time: rec.Time, EventID: int64(rec.EventID), Level: rec.Level,
+		l := hunt.LogRecord{Record: strconv.FormatUint(rec.RecordID, 10), Time: rec.Time, EventID: int64(rec.EventID), Level: rec.Level,
 			Channel: rec.Channel, Provider: rec.Provider, Computer: rec.Computer, User: rec.User}
 		for _, d := range rec.Fields() {
 			l.Data = append(l.Data, hunt.Field(d))

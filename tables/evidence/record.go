@@ -11,7 +11,8 @@ import (
 
 // Record is one record of the Windows event log.
 type Record struct {
-	ID           uint64 // in its file
+	ID           uint64 // number in its file
+	RecordID     uint64 // EventRecordID: its number in the log that it was exported from
 	Time         time.Time
 	EventID      int
 	Version      int
@@ -38,7 +39,7 @@ func newRecord(root *element, id uint64, written time.Time) (*Record, error) {
 	if sys == nil {
 		return nil, errors.New("its XML has no <System>")
 	}
-	r := &Record{ID: id, Time: written}
+	r := &Record{ID: id, RecordID: id, Time: written}
 	for _, k := range sys.kids {
 		switch k.name {
 		case "Provider":
@@ -61,6 +62,10 @@ func newRecord(root *element, id uint64, written time.Time) (*Record, error) {
 		case "TimeCreated":
 			if t, err := time.Parse(time.RFC3339Nano, k.attr("SystemTime")); err == nil {
 				r.Time = t
+			}
+		case "EventRecordID":
+			if n, err := strconv.ParseUint(k.text, 10, 64); err == nil {
+				r.RecordID = n
 			}
 		case "Execution":
 			r.PID, _ = strconv.ParseInt(k.attr("ProcessID"), 0, 64)

@@ -26,7 +26,7 @@ type WindowsEvent struct {
 	Keywords     string `col:"keywords" doc:"Keywords of the event as a bit mask: 0x and hexadecimal digits."`
 	Data         string `col:"data" doc:"Data of the event as JSON: its EventData or UserData, each value a text as Windows prints it."`
 	EID          string `col:"eid,hidden" doc:"Number of the event in this host's record, or in the evidence file."`
-	RecordID     int64  `col:"record_id,ours" doc:"EventRecordID: number of the record in its log."`
+	RecordID     int64  `col:"record_id,ours" doc:"EventRecordID: number of the record in the log that it comes from; an exported file may number it anew, as eid tells."`
 	User         string `col:"user,ours" doc:"SID of the user that the event names as its own; empty for none."`
 	PID          int64  `col:"pid,ours" doc:"Process that wrote the event; 0 where unknown."`
 	TID          int64  `col:"tid,ours" doc:"Thread that wrote the event; 0 where unknown."`
@@ -76,7 +76,7 @@ func scanEvents(ctx context.Context, q *tables.Query) iter.Seq2[WindowsEvent, er
 				Time: at, Datetime: isoTime(r.Time), Source: r.Channel,
 				ProviderName: r.Provider, ProviderGUID: r.ProviderGUID, ComputerName: r.Computer,
 				EventID: int32(r.EventID), Task: int32(r.Task), Level: int32(r.Level), Keywords: r.Keywords,
-				EID: strconv.FormatUint(r.ID, 10), RecordID: int64(r.ID), User: r.User, PID: r.PID, TID: r.TID,
+				EID: strconv.FormatUint(r.ID, 10), RecordID: int64(r.RecordID), User: r.User, PID: r.PID, TID: r.TID,
 				Opcode: int32(r.Opcode), Version: int32(r.Version), Evidence: s.asked, EvidenceFile: s.path,
 			}
 			if wantsData {
