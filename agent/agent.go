@@ -155,7 +155,8 @@ func (a *Agent) openTables() error {
 	if err != nil {
 		return err
 	}
-	a.host = &tables.Host{Root: root, Now: a.now, Agent: a.info, Pacer: a.governor}
+	a.host = &tables.Host{Root: root, Now: a.now, Agent: a.info, Pacer: a.governor, Kept: &tables.Kept{}}
+	a.closing(a.host.Kept.Close)
 	a.engine, err = engine.New(all.Tables(), engine.Options{})
 	return err
 }

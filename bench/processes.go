@@ -17,7 +17,8 @@ import (
 const benchProcesses = 600
 
 // Processes prints the processor time of one snapshot of all processes: our
-// table with all columns, the same facts by gopsutil, and ps.
+// table with all columns by the kernel's list and by /proc alone, the same
+// facts by gopsutil, and ps.
 func Processes(w io.Writer) error {
 	stop, err := spawnSleepers(benchProcesses)
 	defer stop()
@@ -28,7 +29,11 @@ func Processes(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	host := &tables.Host{Root: root, Now: time.Now}
+	// As in the agent, which keeps the kernel's list loaded, and as in a query
+	// without one, which reads /proc.
+	host := &tables.Host{Root: root, Now: time.Now, Kept: &tables.Kept{}}
+	plain := &tables.Host{Root: root, Now: time.Now}
+	defer host.Kept.Close()
 	methods := []struct {
 		name string
 		runs int
@@ -37,6 +42,10 @@ func Processes(w io.Writer) error {
 		{"processes, all columns", 20, func() (int, time.Duration, error) { return timeTable(host, tableprocess.Processes, nil) }},
 		{"processes, pid name path", 20, func() (int, time.Duration, error) {
 			return timeTable(host, tableprocess.Processes, []string{"pid", "name", "path"})
+		}},
+		{"/proc alone, all columns", 20, func() (int, time.Duration, error) { return timeTable(plain, tableprocess.Processes, nil) }},
+		{"/proc, pid name path", 20, func() (int, time.Duration, error) {
+			return timeTable(plain, tableprocess.Processes, []string{"pid", "name", "path"})
 		}},
 		{"gopsutil v3", 3, timeGopsutil},
 		{"ps", 5, timePS},

@@ -28,6 +28,8 @@ type Host struct {
 	Sensors func() []SensorStatus
 	// Pacer slows what is costly down to the agent's CPU limit; nil does not.
 	Pacer Pacer
+	// Kept is what scans keep from one to the next; nil where there is no next.
+	Kept *Kept
 }
 
 // Pacer holds work back to a budget. Pace returns when the caller may go on,

@@ -27,12 +27,13 @@ type wants struct {
 
 // snapshot is one reading of the processes.
 type snapshot struct {
-	q     *tables.Query
-	r     *procfs.Reader
-	want  wants
-	boot  int64 // seconds since the Unix epoch
-	users map[uint32]string
-	known map[int64]*parent // what was read of processes that may be parents
+	q      *tables.Query
+	r      *procfs.Reader
+	want   wants
+	boot   int64 // seconds since the Unix epoch
+	users  map[uint32]string
+	known  map[int64]*parent // what was read of processes that may be parents
+	listed                   // what the kernel's own list tells
 	// denied counts what the operating system did not let us read.
 	denied map[string]int
 	why    map[string]error
@@ -67,6 +68,9 @@ func scanProcesses(ctx context.Context, q *tables.Query) iter.Seq2[Process, erro
 			yield(Process{}, err)
 			return
 		}
+		if !some {
+			s.list()
+		}
 		for _, pid := range pids {
 			if pid <= 0 || pid > 1<<31-1 {
 				continue
@@ -76,7 +80,7 @@ func scanProcesses(ctx context.Context, q *tables.Query) iter.Seq2[Process, erro
 				return
 			}
 			var p Process
-			err := s.read(pid, &p)
+			err := s.one(pid, &p)
 			switch {
 			case errors.Is(err, procfs.ErrGone):
 				continue

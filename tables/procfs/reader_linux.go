@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -129,6 +130,18 @@ func (r *Reader) Status(pid int64) (s Status, err error) {
 func (r *Reader) Cmdline(pid int64) (s string, err error) {
 	err = r.with(pid, func(p *Process) error { s, err = p.Cmdline(); return err })
 	return s, err
+}
+
+// CmdlineOf is Cmdline with as few system calls as can be: the number may by
+// then belong to another process.
+func (r *Reader) CmdlineOf(pid int64) (string, error) {
+	r.path = append(strconv.AppendInt(r.path[:0], pid, 10), '/')
+	r.path = append(r.path, nameCmdline...)
+	b, err := r.read(r.dir, r.path)
+	if err != nil {
+		return "", err
+	}
+	return r.text.keep(AppendCmdline(b[:0], b)), nil
 }
 
 // Exe reads one process's executed file by its ID.
