@@ -34,7 +34,7 @@ func (f *fileReceiver) Config() string {
 func (f *fileReceiver) Traits() exporttest.Traits {
 	return exporttest.Traits{Ordered: true, CanFail: true}
 }
-func (f *fileReceiver) Poison(*wire.Hit) {}
+func (f *fileReceiver) Poison(*testing.T, *wire.Hit) {}
 
 func (f *fileReceiver) Down(t *testing.T) {
 	if err := os.Rename(filepath.Join(f.dir, "out"), filepath.Join(f.dir, "away")); err != nil {

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/aiedr/edr/wire"
 )
@@ -308,14 +307,7 @@ func clipText(s string) string {
 	if len(s) <= mostText {
 		return s
 	}
-	s = s[:mostText]
-	for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-		s = s[:len(s)-1]
-	}
-	if r, _ := utf8.DecodeLastRuneInString(s); r == utf8.RuneError {
-		s = s[:len(s)-1]
-	}
-	return s + "…"
+	return strings.ToValidUTF8(s[:mostText], "") + "…"
 }
 
 type textField struct{ name, text string }

@@ -74,8 +74,10 @@ func (c *kafkaConfig) check(env *environment) (func(*slog.Logger) (Sink, error),
 	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...), kgo.ClientID("edr-server"),
-		// Idempotent is the client's default and asks for acks of all.
-		kgo.RequiredAcks(kgo.AllISRAcks()),
+		// Idempotent is the client's default and asks for acks of all. A batch
+		// whose outcome is unknown is given up in time all the same, so that a
+		// broker that is away shows; it is sent again whole, under its ids.
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.AllowIdempotentProduceCancellation(),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
 		kgo.ProducerBatchMaxBytes(most), kgo.BrokerMaxWriteBytes(max(100<<20, most*2)),
 		kgo.ProducerLinger(0), kgo.AllowAutoTopicCreation(),

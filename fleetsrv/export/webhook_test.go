@@ -83,9 +83,9 @@ func (h *hook) Config() string {
 func (h *hook) Traits() exporttest.Traits {
 	return exporttest.Traits{Ordered: true, CanFail: true, Refuses: true}
 }
-func (h *hook) Poison(hit *wire.Hit) { hit.Description = "indigestible" }
-func (h *hook) Down(*testing.T)      { h.set(true) }
-func (h *hook) Up(*testing.T)        { h.set(false) }
+func (h *hook) Poison(_ *testing.T, hit *wire.Hit) { hit.Description = "indigestible" }
+func (h *hook) Down(*testing.T)                    { h.set(true) }
+func (h *hook) Up(*testing.T)                      { h.set(false) }
 
 func (h *hook) set(down bool) {
 	h.mu.Lock()

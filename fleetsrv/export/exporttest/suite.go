@@ -36,7 +36,7 @@ type Receiver interface {
 	Down(t *testing.T)
 	Up(t *testing.T)
 	// Poison makes a hit that the receiver refuses for good.
-	Poison(h *wire.Hit)
+	Poison(t *testing.T, h *wire.Hit)
 }
 
 // Traits of a receiver.
@@ -365,7 +365,7 @@ func testDown(t *testing.T, r Receiver) {
 	w.drain(m)
 	r.Down(t)
 	w.add(2, 5, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	err := m.Drain(ctx)
 	cancel()
 	if err == nil {
@@ -396,7 +396,7 @@ func testPoison(t *testing.T, r Receiver) {
 	w.add(2, 6, func(host, round int, h *wire.Hit) {
 		if host == 1 && (round == 0 || round == 3) {
 			h.Title = "a poisoned hit"
-			r.Poison(h)
+			r.Poison(t, h)
 		}
 	})
 	var poisoned []string
