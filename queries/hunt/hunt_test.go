@@ -63,10 +63,10 @@ func TestRecordsAreEvents(t *testing.T) {
 		{rule.TypeFile, `file_name = 'x.dll' and action = 'CREATED' and name = 'a.exe'`,
 			LogRecord{EventID: 11, Provider: sysmon, Data: data("Image", `C:\a.exe`, "TargetFilename", `C:\t\x.dll`)}},
 		{rule.TypeFile, `action = 'DELETED'`, LogRecord{EventID: 23, Provider: sysmon, Data: data("TargetFilename", `C:\x`)}},
-		{rule.TypeRegistry, `key = 'HKEY_LOCAL_MACHINE\SOFTWARE\Run' and value = 'x' and data = '1' and action = 'SetValue'`,
+		{rule.TypeRegistry, `key = 'HKEY_LOCAL_MACHINE\SOFTWARE\Run' and value = 'x' and data = '1' and action = 'modified'`,
 			LogRecord{EventID: 13, Provider: sysmon, Data: data("EventType", "SetValue", "TargetObject", `HKLM\SOFTWARE\Run\x`, "Details", "DWORD (0x00000001)")}},
-		{rule.TypeRegistry, `key = 'HKEY_USERS\S-1\Run' and value = 'x' and data = 'y' and name = 'reg.exe'`,
-			LogRecord{EventID: 4657, Channel: "Security", Data: data("ObjectName", `\REGISTRY\USER\S-1\Run`, "ObjectValueName", "x", "NewValue", "y", "ProcessName", `C:\reg.exe`)}},
+		{rule.TypeRegistry, `key = 'HKEY_USERS\S-1\Run' and value = 'x' and data = 'y' and name = 'reg.exe' and action = 'created'`,
+			LogRecord{EventID: 4657, Channel: "Security", Data: data("OperationType", "%%1904", "ObjectName", `\REGISTRY\USER\S-1\Run`, "ObjectValueName", "x", "NewValue", "y", "ProcessName", `C:\reg.exe`)}},
 	} {
 		h, got := one(t, c.typ, c.condition)
 		c.rec.Time, c.rec.Record = at, "17"

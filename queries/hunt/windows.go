@@ -105,7 +105,7 @@ func derive(r LogRecord) (rule.Event, bool) {
 		v.sysmonProcess(&ev)
 		ev.File.Path = v.get("TargetFilename")
 	case sysmon && r.EventID >= 12 && r.EventID <= 14:
-		ev.Type, ev.Action = rule.TypeRegistry, v.get("EventType")
+		ev.Type, ev.Action = rule.TypeRegistry, registryAction(v.get("EventType"))
 		v.sysmonProcess(&ev)
 		key, name := rootKey(v.get("TargetObject")), ""
 		if r.EventID == 13 {
@@ -120,7 +120,7 @@ func derive(r LogRecord) (rule.Event, bool) {
 			}
 		}
 	case security && r.EventID == 4657:
-		ev.Type, ev.Action = rule.TypeRegistry, "SetValue"
+		ev.Type, ev.Action = rule.TypeRegistry, registryAction(v.get("OperationType"))
 		path := v.get("ProcessName")
 		ev.Process = rule.Process{PID: v.int("ProcessId"), PPID: -1, UID: -1, Name: base(path), Path: path,
 			User: account(v.get("SubjectDomainName"), v.get("SubjectUserName"))}
@@ -149,6 +149,18 @@ func derive(r LogRecord) (rule.Event, bool) {
 		return ev, false
 	}
 	return ev, true
+}
+
+// registryAction is what Sysmon or the audit says was done, in the words of
+// registry_events.
+func registryAction(s string) string {
+	switch {
+	case strings.HasPrefix(s, "Create"), s == "%%1904":
+		return "created"
+	case strings.HasPrefix(s, "Delete"), s == "%%1906":
+		return "deleted"
+	}
+	return "modified"
 }
 
 // values are the data of a record by name, whatever its case.

@@ -132,10 +132,10 @@ var catalog = [...]field{
 	{name: "event_id", aliases: "eventid", types: inEventLog, doc: "Number of the event, such as 4625.", num: func(e *Event) (int64, bool) { return known(e.Log.EventID) }},
 	{name: "channel", types: inEventLog, doc: "Channel, such as Security.", text: func(e *Event) string { return e.Log.Channel }},
 	{name: "provider", aliases: "source provider_name", types: inEventLog, doc: "Provider of the event.", text: func(e *Event) string { return e.Log.Provider }},
-	{name: "level", types: inEventLog, doc: "Level of the event.", text: func(e *Event) string { return e.Log.Level }},
+	{name: "level", types: inEventLog, doc: "Level of the event: critical, error, warning, information or verbose; an audit is information.", text: func(e *Event) string { return e.Log.Level }},
 	{name: "computer", aliases: "computer_name", types: inEventLog, doc: "Computer that recorded the event.", text: func(e *Event) string { return e.Log.Computer }},
 	{name: "log_user", types: inEventLog, doc: "User of the event.", text: func(e *Event) string { return e.Log.User }},
-	{name: "message", types: inEventLog, doc: "Text of the event; its named values are data.NAME, such as data.TargetUserName.", text: func(e *Event) string { return e.Log.Message }},
+	{name: "message", types: inEventLog, doc: "Text of the event; of evidence, which is without the libraries that have the texts, its values in lines of NAME: VALUE. The named values are data.NAME, such as data.TargetUserName.", text: func(e *Event) string { return e.Log.Message }},
 }
 
 // Fields lists the fields that rules of a type have.

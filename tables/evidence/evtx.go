@@ -226,7 +226,8 @@ func (c *chunkRecords) read(pos, size int) (rec *Record, err error) {
 
 func blank(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 
-// opening says how a file or block that is not what it should be begins.
+// opening says what a file or block that is not what it should be looks like.
+// It quotes nothing: who may read event logs may not read every file.
 func opening(b []byte) string {
 	switch {
 	case len(b) == 0:
@@ -244,5 +245,5 @@ func opening(b []byte) string {
 	case bytes.HasPrefix(b, []byte("\x1f\x8b")):
 		return "it is compressed by gzip: unpack it"
 	}
-	return fmt.Sprintf("it begins with %q", b[:min(len(b), 8)])
+	return "its first bytes are those of something else"
 }

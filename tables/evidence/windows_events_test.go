@@ -168,7 +168,7 @@ func TestDamagedLog(t *testing.T) {
 		{"a wrong byte in a record", func(b []byte) []byte { b[first+520] ^= 0xff; return b }, 3 + 2, "chunk 0 at offset 0x1000: its records have a wrong checksum"},
 		{"a record of impossible size", func(b []byte) []byte { b[first+512+6] = 0xff; return b }, 4, "bytes between records are damaged"},
 		{"a chunk's header", func(b []byte) []byte { b[first+9] ^= 1; return b }, 5, "chunk 0 at offset 0x1000: its header has a wrong checksum"},
-		{"a chunk's magic", func(b []byte) []byte { b[first] = 'X'; return b }, 2, `chunk 0 at offset 0x1000 is damaged and left out: it begins with "XlfChnk`},
+		{"a chunk's magic", func(b []byte) []byte { b[first] = 'X'; return b }, 2, `chunk 0 at offset 0x1000 is damaged and left out: its first bytes`},
 		{"the file's magic", func(b []byte) []byte { b[0] = 'X'; return b }, 5, "the file header is damaged"},
 		{"the file's checksum", func(b []byte) []byte { b[9] = 9; return b }, 5, "the file header has a wrong checksum"},
 		{"a token", func(b []byte) []byte {
