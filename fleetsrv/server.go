@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -20,6 +21,7 @@ import (
 	"github.com/aiedr/edr/fleetsrv/ingest"
 	"github.com/aiedr/edr/fleetsrv/live"
 	"github.com/aiedr/edr/fleetsrv/store"
+	"github.com/aiedr/edr/fleetsrv/upkeep"
 	"github.com/aiedr/edr/wire/seal"
 )
 
@@ -44,18 +46,19 @@ type Options struct {
 
 // Server is a running server without its listener.
 type Server struct {
-	o        Options
-	seal     *seal.Server
-	dispatch *command.Dispatcher
-	queries  *live.Queries
-	bus      *live.Bus
-	content  *content.Manager
-	members  *group.Members
-	api      *api.API
-	receiver *ingest.Receiver
-	metrics  *metrics
-	events   chan seal.Event
-	engine   *gin.Engine
+	o         Options
+	seal      *seal.Server
+	dispatch  *command.Dispatcher
+	queries   *live.Queries
+	bus       *live.Bus
+	content   *content.Manager
+	members   *group.Members
+	retention *upkeep.Retention
+	api       *api.API
+	receiver  *ingest.Receiver
+	metrics   *metrics
+	events    chan seal.Event
+	engine    *gin.Engine
 	// stopping ends when the server begins to stop.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -84,6 +87,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.content = content.New(o.Store, check, o.Log)
 	s.members = group.NewMembers(o.Store)
+	s.retention = upkeep.New(o.Store, o.Now, o.Log)
 	s.receiver = ingest.New(ingest.Options{
 		Store: o.Store, Bus: s.bus, Classes: s.content.QueryClasses, Now: o.Now, Log: o.Log, Count: s.metrics.record,
 		Reported: func(host string, serial uint64) { s.dispatch.Reported(host, serial) },
@@ -96,9 +100,12 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.dispatch = command.New(s.seal, o.Store, s.content.Configured, o.Now, o.Log)
 	s.content.OnChange(s.dispatch.Reconfigure)
 	s.queries = live.NewQueries(o.Store, s.dispatch, o.Now, o.Log)
-	s.api = api.New(api.Options{Store: o.Store, Dispatch: s.dispatch, Queries: s.queries, Bus: s.bus, SQL: check, Content: s.content,
+	s.api = api.New(api.Options{Store: o.Store, Dispatch: s.dispatch, Queries: s.queries, Bus: s.bus, SQL: check, Content: s.content, Members: s.members, Upkeep: s.retention,
 		Enrol: s, EndSessions: s.seal.EndSessions, ResponseLife: o.ResponseLife, Now: o.Now, Log: o.Log, Logins: s.metrics.login,
 		Stopping: s.stopping})
+	if err := upkeep.Init(ctx, o.Store); err != nil {
+		return nil, fmt.Errorf("read the settings: %w", err)
+	}
 	if err := s.content.Seed(ctx, o.ContentDir); err != nil {
 		return nil, fmt.Errorf("take up rules and packs: %w", err)
 	}
@@ -160,6 +167,9 @@ func (s *Server) Run(ctx context.Context) {
 	defer second.Stop()
 	defer tenth.Stop()
 	online := map[string]bool{}
+	var working sync.WaitGroup
+	defer working.Wait()
+	working.Go(func() { s.retention.Work(ctx) })
 	for {
 		select {
 		case <-ctx.Done():

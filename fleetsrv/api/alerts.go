@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -59,10 +60,38 @@ type alertView struct {
 	Ancestry    []processView      `json:"ancestry"`
 	Actions     []wire.ActionState `json:"actions"`
 	Responses   []responseView     `json:"responses"`
+	Assignee    string             `json:"assignee"`
+	Verdict     string             `json:"verdict"`
+	NotesCount  int                `json:"notes_count"`
+	// Withheld says that what the hits show is of data classes that the reader
+	// may not see.
+	Withheld bool `json:"withheld,omitempty"`
 }
 
-func (a *API) alertView(v store.Alert) alertView {
-	return alertView{ID: strconv.FormatInt(v.ID, 10),
+// alertHit is one hit of an alert, with the process that an operator may act on.
+type alertHit struct {
+	ID       string             `json:"id"`
+	Time     *time.Time         `json:"time"`
+	Count    int64              `json:"count"`
+	Title    string             `json:"title"`
+	Entity   string             `json:"entity"`
+	Event    []wire.Field       `json:"event"`
+	Process  *processView       `json:"process"`
+	Ancestry []processView      `json:"ancestry"`
+	Actions  []wire.ActionState `json:"actions"`
+}
+
+func (a *API) alertView(c *gin.Context, v store.Alert) alertView {
+	out := a.wholeAlert(v)
+	if a.withheld(c, v.Rule) {
+		out.Withheld, out.Entity, out.Event, out.Process, out.Ancestry = true, "", []wire.Field{}, nil, []processView{}
+	}
+	return out
+}
+
+func (a *API) wholeAlert(v store.Alert) alertView {
+	return alertView{Assignee: v.Assignee, Verdict: v.Verdict, NotesCount: v.Notes,
+		ID:   strconv.FormatInt(v.ID, 10),
 		Host: alertHost{v.Host, v.Hostname, a.hostStatus(v.HostState, v.Host, v.LastSeenHost)},
 		Rule: v.Rule, Severity: v.Severity, Title: v.Title, Description: v.Description, Attack: many(v.Attack), Status: v.Status,
 		Count: v.Count, FirstSeen: at(v.FirstSeen), LastSeen: at(v.LastSeen), Table: v.Table, Entity: v.Entity, Event: many(v.Event),
@@ -88,15 +117,26 @@ func (a *API) listAlerts(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	from, err := moment(c, "from")
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	to, err := moment(c, "to")
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
 	l, err := a.Store.ListAlerts(c.Request.Context(), who(c).Scope, store.AlertFilter{
-		Status: c.Query("status"), Severity: c.Query("severity"), Host: c.Query("host"), Text: c.Query("q"), Before: before, Limit: n})
+		Status: c.Query("status"), Severity: c.Query("severity"), Host: c.Query("host"), Text: c.Query("q"), Before: before, Limit: n,
+		Assignee: c.Query("assignee"), Rule: c.Query("rule"), Technique: c.Query("technique"), Group: c.Query("group"), From: from, To: to})
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
 	out := []alertView{}
 	for _, v := range l.Alerts {
-		out = append(out, a.alertView(v))
+		out = append(out, a.alertView(c, v))
 	}
 	counts := map[string]int{}
 	for _, s := range wire.Severities() {
@@ -117,7 +157,7 @@ func (a *API) getAlert(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	view := a.alertView(v)
+	view := a.alertView(c, v)
 	rs, err := a.Store.ListResponses(ctx, sc, store.ResponseFilter{Alert: id, Limit: 100})
 	if err != nil {
 		a.fail(c, err)
@@ -130,31 +170,36 @@ func (a *API) getAlert(c *gin.Context) {
 	c.JSON(http.StatusOK, view)
 }
 
+// patchAlert changes who looks at an alert, and what came of it.
 func (a *API) patchAlert(c *gin.Context) {
 	var in struct {
-		Status string `json:"status"`
+		Status   *string `json:"status"`
+		Assignee *string `json:"assignee"`
+		Verdict  *string `json:"verdict"`
 	}
 	id, err := alertID(c, c.Param("id"))
 	if err == nil {
 		err = decode(c, &in)
 	}
+	if err == nil {
+		err = a.checkAlert(c, in.Status, in.Assignee, in.Verdict)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	switch in.Status {
-	case store.AlertOpen, store.AlertAcknowledged, store.AlertClosed:
-	default:
-		a.fail(c, badRequest("there is no status %q; it is open, acknowledged or closed", in.Status))
-		return
-	}
 	ctx, sc := c.Request.Context(), who(c).Scope
 	v, err := a.Store.Alert(ctx, sc, id)
-	if err == nil {
-		err = a.audit(c, "set alert status", c.Param("id"), v.Status+" → "+in.Status)
+	for _, part := range []struct {
+		name, was string
+		to        *string
+	}{{"status", v.Status, in.Status}, {"assignee", v.Assignee, in.Assignee}, {"verdict", v.Verdict, in.Verdict}} {
+		if err == nil && part.to != nil {
+			err = a.audit(c, "set alert "+part.name, c.Param("id"), part.was+" → "+*part.to)
+		}
 	}
 	if err == nil {
-		err = a.Store.SetAlertStatus(ctx, sc, id, in.Status)
+		err = a.Store.ChangeAlert(ctx, sc, id, store.AlertChange{Status: in.Status, Assignee: in.Assignee, Verdict: in.Verdict})
 	}
 	if err != nil {
 		a.fail(c, err)
@@ -162,4 +207,32 @@ func (a *API) patchAlert(c *gin.Context) {
 	}
 	a.Bus.Publish(live.Change{Topic: live.TopicAlert, ID: c.Param("id")}, live.Change{Topic: live.TopicHost, ID: v.Host})
 	a.getAlert(c)
+}
+
+func (a *API) checkAlert(c *gin.Context, status, assignee, verdict *string) error {
+	if status == nil && assignee == nil && verdict == nil {
+		return badRequest("nothing is to be changed: give status, assignee or verdict")
+	}
+	if status != nil {
+		switch *status {
+		case store.AlertOpen, store.AlertAcknowledged, store.AlertClosed:
+		default:
+			return badRequest("there is no status %q; it is open, acknowledged or closed", *status)
+		}
+	}
+	if verdict != nil {
+		switch *verdict {
+		case "", store.TruePositive, store.FalsePositive, store.Benign:
+		default:
+			return badRequest("there is no verdict %q; it is true_positive, false_positive, benign, or empty for none", *verdict)
+		}
+	}
+	if assignee != nil && *assignee != "" {
+		if _, err := a.Store.User(c.Request.Context(), store.Everything(), *assignee); errors.Is(err, store.ErrNotFound) {
+			return badRequest("there is no person %q; see GET /people", *assignee)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/aiedr/edr/fleetsrv/auth"
 	"github.com/aiedr/edr/fleetsrv/command"
+	"github.com/aiedr/edr/fleetsrv/group"
 	"github.com/aiedr/edr/fleetsrv/live"
 	"github.com/aiedr/edr/fleetsrv/store"
+	"github.com/aiedr/edr/fleetsrv/upkeep"
 )
 
 // SQL prepares statements as the agents' engine would, without their data.
@@ -28,9 +31,32 @@ type SQL interface {
 type Content interface {
 	Rules(ctx context.Context, sc store.Scope) ([]Rule, error)
 	Packs(ctx context.Context, sc store.Scope) ([]Pack, error)
-	// Changed gives hosts the new configuration after a rule was switched or approved.
+	// ParseRules reads and checks a text of rules, ParsePacks one of packs; name
+	// is that of a pack whose text has none. With a problem that is no warning
+	// nothing of it is kept.
+	ParseRules(text string) ([]store.Rule, []CheckedRule, []Problem)
+	ParsePacks(ctx context.Context, name, text string) ([]store.Pack, []CheckedPack, []Problem)
+	// CheckSQL prepares one statement and answers the data classes that it reads.
+	CheckSQL(ctx context.Context, sql string) ([]string, []Problem)
+	// QueryClasses are the data classes of a scheduled query's results, as bits.
+	QueryClasses(query string) int64
+	// Configured answers the serial of the configuration that a host is to have.
+	Configured(host string) (uint64, json.RawMessage)
+	// Changed gives hosts their new configurations after content or groups have
+	// changed, HostChanged one host after its groups have.
 	Changed(ctx context.Context) error
+	HostChanged(ctx context.Context, host string) error
 }
+
+// Members keeps who is in the groups that go by conditions.
+type Members interface {
+	Matching(ctx context.Context, sc store.Scope, match *group.Matcher) ([]store.Host, error)
+	Refresh(ctx context.Context, g store.Group) error
+	Host(ctx context.Context, id string) (bool, error)
+}
+
+// Retention says what the deletion of old things did last.
+type Retention interface{ LastRun() *upkeep.Run }
 
 // Enroller makes enrol tokens.
 type Enroller interface {
@@ -48,6 +74,8 @@ type Options struct {
 	Bus      *live.Bus
 	SQL      SQL
 	Content  Content
+	Members  Members
+	Upkeep   Retention
 	Enrol    Enroller
 	// EndSessions ends a removed host's sealed sessions.
 	EndSessions func(fingerprint string)
@@ -110,13 +138,17 @@ func (a *API) closed() []route {
 		{"GET", "/hosts/:id", "", a.getHost},
 		{"POST", "/hosts/:id/admit", auth.Hosts, a.admitHost},
 		{"DELETE", "/hosts/:id", auth.Hosts, a.removeHost},
+		{"PATCH", "/hosts/:id", auth.Hosts, a.wide(a.patchHost)},
 		{"GET", "/alerts", "", a.listAlerts},
 		{"GET", "/alerts/:id", "", a.getAlert},
 		{"PATCH", "/alerts/:id", auth.Triage, a.patchAlert},
+		{"GET", "/alerts/:id/notes", "", a.listNotes},
+		{"POST", "/alerts/:id/notes", auth.Triage, a.postNote},
 		{"POST", "/responses", auth.Respond, a.postResponse},
 		{"GET", "/responses", "", a.listResponses},
 		{"GET", "/responses/:id", "", a.getResponse},
 		{"POST", "/queries", auth.Query, a.postQuery},
+		{"POST", "/queries/check", auth.Query, a.checkQuery},
 		{"GET", "/queries", "", a.listQueries},
 		{"GET", "/queries/:id", "", a.getQuery},
 		{"POST", "/queries/:id/stop", auth.Query, a.stopQuery},
@@ -125,20 +157,46 @@ func (a *API) closed() []route {
 		{"GET", "/queries/:id/export", "", a.queryExport},
 		{"GET", "/tables", "", a.listTables},
 		{"GET", "/rules", "", a.listRules},
+		{"POST", "/rules", auth.Rules, a.postRules},
+		{"POST", "/rules/check", auth.Rules, a.checkRules},
+		{"GET", "/rules/:id", "", a.getRule},
+		{"PUT", "/rules/:id", auth.Rules, a.putRule},
+		{"PATCH", "/rules/:id", auth.Rules, a.patchRule},
+		{"DELETE", "/rules/:id", auth.Rules, a.deleteRule},
 		{"POST", "/rules/:id/approve", auth.Respond, a.approveRule},
 		{"DELETE", "/rules/:id/approve", auth.Respond, a.unapproveRule},
-		{"PATCH", "/rules/:id", auth.Rules, a.patchRule},
 		{"GET", "/packs", "", a.listPacks},
+		{"POST", "/packs", auth.Rules, a.postPack},
+		{"POST", "/packs/check", auth.Rules, a.checkPacks},
+		{"POST", "/packs/import", auth.Rules, a.importPacks},
+		{"GET", "/packs/:name", "", a.getPack},
+		{"PUT", "/packs/:name", auth.Rules, a.putPack},
+		{"PATCH", "/packs/:name", auth.Rules, a.patchPack},
+		{"DELETE", "/packs/:name", auth.Rules, a.deletePack},
+		{"POST", "/packs/:name/queries/:query/approve", auth.Respond, a.approvePackQuery},
+		{"DELETE", "/packs/:name/queries/:query/approve", auth.Respond, a.unapprovePackQuery},
+		{"GET", "/groups", "", a.listGroups},
+		{"POST", "/groups", auth.Hosts, a.wide(a.postGroup)},
+		{"POST", "/groups/check", auth.Hosts, a.wide(a.checkGroup)},
+		{"GET", "/groups/:name", "", a.getGroup},
+		{"PATCH", "/groups/:name", auth.Hosts, a.wide(a.patchGroup)},
+		{"DELETE", "/groups/:name", auth.Hosts, a.wide(a.deleteGroup)},
+		{"POST", "/groups/:name/hosts", auth.Hosts, a.wide(a.changeMembers)},
+		{"GET", "/events", "", a.listEvents},
+		{"PATCH", "/events/:id", auth.Triage, a.patchEvent},
+		{"GET", "/people", "", a.listPeople},
+		{"GET", "/settings", auth.Settings, a.wide(a.getSettings)},
+		{"PATCH", "/settings", auth.Settings, a.wide(a.patchSettings)},
 		{"GET", "/results", "", a.listResults},
-		{"POST", "/enrolments", auth.Hosts, a.postEnrolment},
-		{"GET", "/enrolments", auth.Hosts, a.listEnrolments},
-		{"DELETE", "/enrolments/:id", auth.Hosts, a.deleteEnrolment},
-		{"GET", "/users", auth.Users, a.listUsers},
-		{"POST", "/users", auth.Users, a.postUser},
-		{"PATCH", "/users/:name", auth.Users, a.patchUser},
-		{"DELETE", "/users/:name", auth.Users, a.deleteUser},
-		{"POST", "/users/:name/tokens", auth.Users, a.postToken},
-		{"GET", "/audit", auth.Audit, a.listAudit},
+		{"POST", "/enrolments", auth.Hosts, a.wide(a.postEnrolment)},
+		{"GET", "/enrolments", auth.Hosts, a.wide(a.listEnrolments)},
+		{"DELETE", "/enrolments/:id", auth.Hosts, a.wide(a.deleteEnrolment)},
+		{"GET", "/users", auth.Users, a.wide(a.listUsers)},
+		{"POST", "/users", auth.Users, a.wide(a.postUser)},
+		{"PATCH", "/users/:name", auth.Users, a.wide(a.patchUser)},
+		{"DELETE", "/users/:name", auth.Users, a.wide(a.deleteUser)},
+		{"POST", "/users/:name/tokens", auth.Users, a.wide(a.postToken)},
+		{"GET", "/audit", auth.Audit, a.wide(a.listAudit)},
 	}
 }
 

@@ -13,22 +13,26 @@ import (
 )
 
 type hostView struct {
-	ID           string         `json:"id"`
-	Hostname     string         `json:"hostname"`
-	Status       string         `json:"status"`
-	OS           string         `json:"os"`
-	Platform     string         `json:"platform"`
-	Arch         string         `json:"arch"`
-	Kernel       string         `json:"kernel"`
-	CPU          string         `json:"cpu"`
-	Memory       int64          `json:"memory_bytes"`
-	AgentVersion string         `json:"agent_version"`
-	UUID         string         `json:"uuid"`
-	Address      string         `json:"address"`
-	EnrolledAt   *time.Time     `json:"enrolled_at"`
-	LastSeen     *time.Time     `json:"last_seen"`
-	Fingerprint  string         `json:"key_fingerprint"`
-	Labels       []string       `json:"labels"`
+	ID           string     `json:"id"`
+	Hostname     string     `json:"hostname"`
+	Status       string     `json:"status"`
+	OS           string     `json:"os"`
+	Platform     string     `json:"platform"`
+	Arch         string     `json:"arch"`
+	Kernel       string     `json:"kernel"`
+	CPU          string     `json:"cpu"`
+	Memory       int64      `json:"memory_bytes"`
+	AgentVersion string     `json:"agent_version"`
+	UUID         string     `json:"uuid"`
+	Address      string     `json:"address"`
+	EnrolledAt   *time.Time `json:"enrolled_at"`
+	LastSeen     *time.Time `json:"last_seen"`
+	Fingerprint  string     `json:"key_fingerprint"`
+	Labels       []string   `json:"labels"`
+	Groups       []string   `json:"groups"`
+	// ConfigSerial is of the configuration that the host is to have; its
+	// health says which it has.
+	ConfigSerial uint64         `json:"config_serial"`
 	Health       *wire.Health   `json:"health"`
 	OpenAlerts   int            `json:"open_alerts"`
 	Problems     []wire.Problem `json:"problems"`
@@ -47,7 +51,8 @@ func (a *API) hostStatus(state string, id string, seen time.Time) string {
 
 func (a *API) hostView(h store.Host) hostView {
 	d := h.Details
-	return hostView{ID: h.ID, Hostname: d.Hostname, Status: a.hostStatus(h.State, h.ID, h.LastSeen), OS: d.OS, Platform: d.Platform,
+	serial, _ := a.Content.Configured(h.ID)
+	return hostView{Groups: many(h.Groups), ConfigSerial: serial, ID: h.ID, Hostname: d.Hostname, Status: a.hostStatus(h.State, h.ID, h.LastSeen), OS: d.OS, Platform: d.Platform,
 		Arch: d.Arch, Kernel: d.Kernel, CPU: d.CPU, Memory: d.Memory, AgentVersion: d.AgentVersion, UUID: d.UUID, Address: h.Address,
 		EnrolledAt: at(h.EnrolledAt), LastSeen: at(h.LastSeen), Fingerprint: h.Fingerprint, Labels: many(h.Labels), Health: h.Health,
 		OpenAlerts: h.OpenAlerts, Problems: []wire.Problem{}}
@@ -72,7 +77,7 @@ func (a *API) listHosts(c *gin.Context) {
 		return
 	}
 	l, err := a.Store.ListHosts(c.Request.Context(), who(c).Scope, store.HostFilter{
-		Text: c.Query("q"), Status: status, Online: a.Now().Add(-command.OnlineFor), Limit: n, Offset: int(offset)})
+		Text: c.Query("q"), Group: c.Query("group"), Label: c.Query("label"), Status: status, Online: a.Now().Add(-command.OnlineFor), Limit: n, Offset: int(offset)})
 	if err != nil {
 		a.fail(c, err)
 		return

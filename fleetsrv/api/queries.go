@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,12 +67,23 @@ func (a *API) postQuery(c *gin.Context) {
 	var in struct {
 		SQL      string   `json:"sql"`
 		Hosts    []string `json:"hosts"`
+		Groups   []string `json:"groups"`
 		All      bool     `json:"all"`
 		Deadline float64  `json:"deadline_s"`
 		MaxRows  int      `json:"max_rows"`
 	}
 	if err := decode(c, &in); err != nil {
 		a.fail(c, err)
+		return
+	}
+	asked, err := a.hostsOf(c, in.Groups)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	in.Hosts = append(in.Hosts, asked...)
+	if len(in.Groups) > 0 && len(in.Hosts) == 0 && !in.All {
+		a.fail(c, badRequest("no host is asked: there is none in %s", strings.Join(in.Groups, ", ")))
 		return
 	}
 	ask, err := a.ask(c, in.SQL, in.Hosts, in.All, in.Deadline, in.MaxRows)
@@ -81,7 +93,7 @@ func (a *API) postQuery(c *gin.Context) {
 	}
 	target := "all hosts"
 	if !in.All {
-		target = strings.Join(in.Hosts, " ")
+		target = strings.Join(append(in.Groups, in.Hosts...), " ")
 	}
 	if err := a.audit(c, "live query", target, in.SQL); err != nil {
 		a.fail(c, err)
@@ -96,6 +108,38 @@ func (a *API) postQuery(c *gin.Context) {
 		return
 	}
 	c.JSON(http.StatusCreated, viewQuery(q))
+}
+
+// hostsOf are the admitted hosts of groups, of those that the caller may see.
+func (a *API) hostsOf(c *gin.Context, groups []string) ([]string, error) {
+	var out []string
+	ctx, sc := c.Request.Context(), who(c).Scope
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	admitted, err := a.Store.HostIDs(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		if g == store.GroupAll {
+			return admitted, nil
+		}
+		if _, err := a.Store.Group(ctx, sc, g); err != nil {
+			return nil, err
+		}
+		ids, err := a.Store.Members(ctx, sc, g)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if slices.Contains(admitted, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }
 
 // ask checks a query before it is kept: the statement prepares, reads only,

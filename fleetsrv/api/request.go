@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,8 +22,6 @@ const (
 	cookieName = "edr_session"
 	csrfHeader = "X-EDR-CSRF"
 	maxBody    = 1 << 20
-	// SessionLife ends a browser's login.
-	SessionLife = 12 * time.Hour
 )
 
 // problem is an error for the caller.
@@ -33,6 +32,23 @@ type problem struct {
 
 func (p *problem) Error() string { return p.message }
 
+// invalidContent is a text that has problems.
+type invalidContent struct{ problems []Problem }
+
+func (e *invalidContent) Error() string {
+	for _, p := range e.problems {
+		if !p.Warning {
+			return fmt.Sprintf("line %d: %s (%s)", p.Line, p.Message, p.Next)
+		}
+	}
+	return "the text has problems"
+}
+
+// hard says whether any problem is more than a warning.
+func hard(ps []Problem) bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool { return !p.Warning })
+}
+
 func badRequest(format string, args ...any) error {
 	return &problem{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
@@ -40,6 +56,11 @@ func badRequest(format string, args ...any) error {
 // fail answers an error in the one shape that there is.
 func (a *API) fail(c *gin.Context, err error) {
 	var p *problem
+	var wrong *invalidContent
+	if errors.As(err, &wrong) {
+		c.AbortWithStatusJSON(http.StatusBadRequest, gin.H{"error": gin.H{"code": "invalid_content", "message": wrong.Error(), "problems": wrong.problems}})
+		return
+	}
 	var tooLarge *http.MaxBytesError
 	status, message := http.StatusInternalServerError, ""
 	switch {
@@ -160,6 +181,31 @@ func (a *API) need(r auth.Right) gin.HandlerFunc {
 			a.fail(c, &problem{http.StatusForbidden, fmt.Sprintf("this needs the right %q, which the role %s has not; ask an administrator", r, who(c).Role)})
 		}
 	}
+}
+
+// wide refuses who may not see all groups: what such a route changes reaches
+// beyond any of them.
+func (a *API) wide(h func(*gin.Context)) func(*gin.Context) {
+	return func(c *gin.Context) {
+		if !who(c).Scope.All() {
+			a.fail(c, &problem{http.StatusForbidden, "this reaches beyond your groups: ask somebody whose grant is all groups"})
+			return
+		}
+		h(c)
+	}
+}
+
+// mayGive refuses to touch what reaches groups outside the caller's grant.
+func mayGive(c *gin.Context, targets ...[]string) error {
+	sc := who(c).Scope
+	for _, list := range targets {
+		for _, g := range list {
+			if !sc.All() && !slices.Contains(sc.Groups, g) {
+				return &problem{http.StatusForbidden, fmt.Sprintf("it is given to the group %s, which is not yours; ask somebody whose grant is all groups", g)}
+			}
+		}
+	}
+	return nil
 }
 
 // audit writes what the caller is about to do; what cannot be written is not done.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aiedr/edr/fleetsrv/auth"
 	"github.com/aiedr/edr/fleetsrv/store"
+	"github.com/aiedr/edr/fleetsrv/upkeep"
 )
 
 type me struct {
@@ -19,12 +20,13 @@ type me struct {
 	Role       auth.Role    `json:"role"`
 	Rights     []auth.Right `json:"rights"`
 	Classes    []string     `json:"classes"`
+	Groups     []string     `json:"groups"`
 	CSRF       string       `json:"csrf"`
 	MustChange bool         `json:"must_change_password,omitempty"`
 }
 
 func meOf(p *auth.Principal) me {
-	return me{p.Name, p.Role, p.Role.Rights(), many(p.Classes), p.CSRF, p.MustChange}
+	return me{p.Name, p.Role, p.Role.Rights(), many(p.Classes), many(p.Scope.Groups), p.CSRF, p.MustChange}
 }
 
 func (a *API) me(c *gin.Context) { c.JSON(http.StatusOK, meOf(who(c))) }
@@ -81,7 +83,11 @@ func (a *API) login(c *gin.Context) {
 // begin makes a session, sets its cookie and answers who it is.
 func (a *API) begin(c *gin.Context, u store.User) error {
 	secret, now := auth.Secret(), a.Now()
-	s := store.Session{Hash: auth.Hash(secret), User: u.Name, CSRF: auth.Secret(), Address: c.RemoteIP(), CreatedAt: now, ExpiresAt: now.Add(SessionLife)}
+	life, err := upkeep.SessionLife(c.Request.Context(), a.Store)
+	if err != nil {
+		return err
+	}
+	s := store.Session{Hash: auth.Hash(secret), User: u.Name, CSRF: auth.Secret(), Address: c.RemoteIP(), CreatedAt: now, ExpiresAt: now.Add(life)}
 	if err := a.Store.AddSession(c.Request.Context(), store.Everything(), s); err != nil {
 		return err
 	}
@@ -89,7 +95,7 @@ func (a *API) begin(c *gin.Context, u store.User) error {
 	if err := a.Store.UpdateUser(c.Request.Context(), store.Everything(), u, false); err != nil {
 		return err
 	}
-	http.SetCookie(c.Writer, &http.Cookie{Name: cookieName, Value: secret, Path: "/", MaxAge: int(SessionLife / time.Second),
+	http.SetCookie(c.Writer, &http.Cookie{Name: cookieName, Value: secret, Path: "/", MaxAge: int(life / time.Second),
 		HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode})
 	p := auth.PrincipalOf(u)
 	p.CSRF = s.CSRF

@@ -127,7 +127,7 @@ func (a *API) sendChange(c *gin.Context, ch live.Change) error {
 		if id, err = strconv.ParseInt(ch.ID, 10, 64); err == nil {
 			var al store.Alert
 			al, err = a.Store.Alert(ctx, sc, id)
-			v = a.alertView(al)
+			v = a.alertView(c, al)
 		}
 	case live.TopicHost:
 		var h store.Host

@@ -1,14 +1,17 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/aiedr/edr/fleetsrv/auth"
+	"github.com/aiedr/edr/fleetsrv/group"
 	"github.com/aiedr/edr/fleetsrv/store"
 )
 
@@ -19,6 +22,7 @@ type userView struct {
 	Name       string     `json:"name"`
 	Role       string     `json:"role"`
 	Classes    []string   `json:"classes"`
+	Groups     []string   `json:"groups"`
 	MustChange bool       `json:"must_change_password"`
 	CreatedAt  *time.Time `json:"created_at"`
 	LastLogin  *time.Time `json:"last_login"`
@@ -26,7 +30,7 @@ type userView struct {
 }
 
 func viewUser(u store.User) userView {
-	return userView{u.Name, u.Role, many(u.Classes), u.MustChange, at(u.CreatedAt), at(u.LastLogin), u.Tokens}
+	return userView{u.Name, u.Role, many(u.Classes), many(u.Groups), u.MustChange, at(u.CreatedAt), at(u.LastLogin), u.Tokens}
 }
 
 func (a *API) listUsers(c *gin.Context) {
@@ -71,14 +75,18 @@ func (a *API) postUser(c *gin.Context) {
 		Password string   `json:"password"`
 		Role     string   `json:"role"`
 		Classes  []string `json:"classes"`
+		Groups   []string `json:"groups"`
 	}
 	if err := decode(c, &in); err != nil {
 		a.fail(c, err)
 		return
 	}
 	u, err := NewUser(in.Name, in.Password, in.Role, in.Classes, true, a.Now())
+	if err == nil && in.Groups != nil {
+		u.Groups, err = a.grant(c, in.Groups)
+	}
 	if err == nil {
-		err = a.audit(c, "add user", u.Name, u.Role)
+		err = a.audit(c, "add user", u.Name, u.Role+"; groups "+strings.Join(u.Groups, ","))
 	}
 	if err == nil {
 		err = a.Store.AddUser(c.Request.Context(), store.Everything(), u)
@@ -95,6 +103,7 @@ func (a *API) patchUser(c *gin.Context) {
 		Password *string   `json:"password"`
 		Role     *string   `json:"role"`
 		Classes  *[]string `json:"classes"`
+		Groups   *[]string `json:"groups"`
 	}
 	if err := decode(c, &in); err != nil {
 		a.fail(c, err)
@@ -127,6 +136,18 @@ func (a *API) patchUser(c *gin.Context) {
 		u.Classes = *in.Classes
 		what = append(what, "classes "+strings.Join(u.Classes, ","))
 	}
+	if in.Groups != nil {
+		groups, err := a.grant(c, *in.Groups)
+		if err == nil && !slices.Contains(groups, store.GroupAll) {
+			err = a.keepAnAdmin(c, u, "")
+		}
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		u.Groups = groups
+		what = append(what, "groups "+strings.Join(u.Groups, ","))
+	}
 	if in.Password != nil {
 		if err := auth.CheckPassword(u.Name, *in.Password); err != nil {
 			a.fail(c, badRequest("%v", err))
@@ -140,7 +161,7 @@ func (a *API) patchUser(c *gin.Context) {
 		what = append(what, "password")
 	}
 	if len(what) == 0 {
-		a.fail(c, badRequest("nothing is to be changed: give role, classes or password"))
+		a.fail(c, badRequest("nothing is to be changed: give role, classes, groups or password"))
 		return
 	}
 	if err := a.audit(c, "change user", u.Name, strings.Join(what, "; ")); err != nil {
@@ -156,7 +177,7 @@ func (a *API) patchUser(c *gin.Context) {
 
 // keepAnAdmin refuses to take the last administrator away.
 func (a *API) keepAnAdmin(c *gin.Context, u store.User, newRole string) error {
-	if u.Role != string(auth.Admin) || newRole == string(auth.Admin) {
+	if u.Role != string(auth.Admin) || newRole == string(auth.Admin) || !slices.Contains(u.Groups, store.GroupAll) {
 		return nil
 	}
 	us, err := a.Store.ListUsers(c.Request.Context(), store.Everything())
@@ -164,11 +185,34 @@ func (a *API) keepAnAdmin(c *gin.Context, u store.User, newRole string) error {
 		return err
 	}
 	for _, other := range us {
-		if other.Name != u.Name && other.Role == string(auth.Admin) {
+		if other.Name != u.Name && other.Role == string(auth.Admin) && slices.Contains(other.Groups, store.GroupAll) {
 			return nil
 		}
 	}
 	return &problem{http.StatusConflict, u.Name + " is the last administrator: make another first"}
+}
+
+// grant checks the groups that a person is to see.
+func (a *API) grant(c *gin.Context, groups []string) ([]string, error) {
+	if len(groups) == 0 {
+		return nil, badRequest("groups is empty: name groups, or [%q]", store.GroupAll)
+	}
+	for _, name := range groups {
+		if name == store.GroupAll {
+			continue
+		}
+		g, err := a.Store.Group(c.Request.Context(), store.Everything(), name)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, badRequest("there is no group %q; see GET /groups", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !group.Trusted(g) {
+			return nil, badRequest("the group %s goes by what hosts say of themselves, and such a group is nobody's grant: use one made by hand or by label", name)
+		}
+	}
+	return groups, nil
 }
 
 func (a *API) deleteUser(c *gin.Context) {

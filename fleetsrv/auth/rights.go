@@ -24,6 +24,8 @@ const (
 	Hosts   Right = "hosts"   // enrol, admit and remove hosts
 	Users   Right = "users"   // manage people
 	Audit   Right = "audit"   // read the audit log
+	// Settings is to read and change the server's settings.
+	Settings Right = "settings"
 )
 
 // Role is a named set of rights.
@@ -44,7 +46,7 @@ func Roles() []Role { return []Role{Admin, Responder, Analyst, Viewer} }
 func (r Role) Rights() []Right {
 	switch r {
 	case Admin:
-		return []Right{Respond, Query, Triage, Rules, Hosts, Users, Audit}
+		return []Right{Respond, Query, Triage, Rules, Hosts, Users, Audit, Settings}
 	case Responder:
 		return []Right{Respond, Query, Triage, Rules}
 	case Analyst:
@@ -99,6 +101,17 @@ func Mask(classes []string) int64 {
 		}
 	}
 	return m
+}
+
+// Names are the classes of bits, as Mask makes them.
+func Names(mask int64) []string {
+	out := []string{}
+	for i, c := range Classes() {
+		if mask&(1<<i) != 0 {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // Principal is who makes a request.

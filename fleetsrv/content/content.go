@@ -43,7 +43,7 @@ type Manager struct {
 
 	mu      sync.Mutex // held for moments only: the command queues read under their own lock
 	hosts   map[string]*prepared
-	others  *prepared   // of hosts that are in no group but all
+	others  *prepared        // of hosts that are in no group but all
 	classes map[string]int64 // of scheduled queries, by their name in results
 }
 
@@ -176,7 +176,7 @@ func load(kept store.Rule) (*rule.Rule, error) {
 }
 
 func loadPack(kept store.Pack) (*pack.Pack, error) {
-	c, problems := pack.Load(kept.Name, kept.Text, nil)
+	c, problems := pack.Load(kept.Name+".json", kept.Text, nil)
 	for _, p := range problems {
 		if !p.Warning {
 			return nil, p

@@ -211,3 +211,6 @@ func number(ctx context.Context, s Store, cfg wire.Configuration, groups []strin
 	}
 	return &prepared{cfg.Serial, args}, nil
 }
+
+// TooLarge says what the error is, for who cannot name its type.
+func (e *TooLarge) TooLarge() bool { return true }

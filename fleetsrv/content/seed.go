@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/aiedr/edr/fleetsrv/store"
@@ -33,7 +34,12 @@ func (m *Manager) Seed(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	own := map[string]bool{}
+	own, err := m.made(ctx)
+	if err != nil {
+		return err
+	}
+	localRules = slices.DeleteFunc(localRules, func(r *rule.Rule) bool { return m.taken(own, "r"+r.ID, "rule "+r.ID) })
+	localPacks = slices.DeleteFunc(localPacks, func(p *pack.Pack) bool { return m.taken(own, "p"+p.Name, "pack "+p.Name) })
 	for _, r := range localRules {
 		own["r"+r.ID] = true
 	}
@@ -59,6 +65,38 @@ func (m *Manager) Seed(ctx context.Context, folder string) error {
 		return err
 	}
 	return m.Changed(ctx)
+}
+
+// made are the rules and packs that people made in the console: nothing of
+// another source takes their place.
+func (m *Manager) made(ctx context.Context) (map[string]bool, error) {
+	out := map[string]bool{}
+	rules, err := m.store.ListRules(ctx, store.Everything())
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rules {
+		if r.Source == store.Console {
+			out["r"+r.ID] = true
+		}
+	}
+	packs, err := m.store.ListPacks(ctx, store.Everything())
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range packs {
+		if p.Source == store.Console {
+			out["p"+p.Name] = true
+		}
+	}
+	return out, nil
+}
+
+func (m *Manager) taken(made map[string]bool, key, what string) bool {
+	if made[key] {
+		m.log.Warn("local content: there is one of this name that was made in the console; the folder's is left out: rename one of them", "what", what)
+	}
+	return made[key]
 }
 
 func (m *Manager) put(ctx context.Context, source string, rules []*rule.Rule, packs []*pack.Pack) error {
