@@ -156,8 +156,13 @@ func (r *Ring) Run(handle func(raw []byte), drained func([]Loss)) error {
 		}
 		r.round(handle, drained)
 	}
-	r.round(handle, drained)
-	return nil
+	// A program may still be writing its last record on another CPU.
+	for end := time.Now().Add(safety); ; time.Sleep(time.Millisecond) {
+		r.round(handle, drained)
+		if r.pending() == 0 || time.Now().After(end) {
+			return nil
+		}
+	}
 }
 
 func (r *Ring) round(handle func([]byte), drained func([]Loss)) {
@@ -185,8 +190,9 @@ func (r *Ring) pending() uint64 {
 	return atomic.LoadUint64(word64(r.producer, 0)) - atomic.LoadUint64(word64(r.consumer, 0))
 }
 
-// drain handles every record that is in the ring when it begins and those
-// that come meanwhile, up to one ring's worth, so that it ends under any load.
+// drain handles the records that are in the ring when it begins. Those that
+// come meanwhile wake us again: a handler that has caught up with another
+// sensor's ring at the first record is then not behind it at the last.
 func (r *Ring) drain(handle func(raw []byte)) {
 	const (
 		busy, discarded = 1 << 31, 1 << 30
@@ -196,8 +202,8 @@ func (r *Ring) drain(handle func(raw []byte)) {
 	atomic.StoreUint32(word32(r.control, 0), wakeNone)
 	data := r.producer[os.Getpagesize():]
 	at := atomic.LoadUint64(word64(r.consumer, 0))
-	limit := at + r.mask + 1
-	for at < atomic.LoadUint64(word64(r.producer, 0)) && at < limit {
+	limit := atomic.LoadUint64(word64(r.producer, 0))
+	for at < limit {
 		off := int(at & r.mask)
 		length := atomic.LoadUint32(word32(data, off))
 		if length&busy != 0 {

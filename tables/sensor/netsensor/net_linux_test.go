@@ -138,6 +138,10 @@ func testConnections(t *testing.T, accept string) {
 		clients[int32(l.Addr().(*net.TCPAddr).Port)] = pid
 	}
 	refused, err := net.Listen("tcp4", "127.0.0.1:0")
+	for err == nil && clients[int32(refused.Addr().(*net.TCPAddr).Port)] != 0 {
+		_ = refused.Close() // the other family's server has that number
+		refused, err = net.Listen("tcp4", "127.0.0.1:0")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +150,9 @@ func testConnections(t *testing.T, accept string) {
 	if _, err := net.Dial("tcp4", closed); err == nil {
 		t.Fatal("connected to a closed port")
 	}
+	// The kernel ends a connection when the last acknowledgement is in, which
+	// under load is after both sides have closed and the client has ended.
+	settle(c, 4*each*len(clients), clients)
 	if err := run.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +222,26 @@ func testConnections(t *testing.T, accept string) {
 	}
 	if len(c.lost) != 0 {
 		t.Errorf("lost %v", c.lost)
+	}
+}
+
+// settle waits until n connects, accepts and closes of the servers' ports are
+// there, or it is clear that they do not come.
+func settle(c *collector, n int, clients map[int32]int64) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		got := 0
+		c.mu.Lock()
+		for _, e := range c.got {
+			_, to := clients[e.RemotePort]
+			_, at := clients[e.LocalPort]
+			if (to || at) && (e.Action == "connect" || e.Action == "accept" || e.Action == "close") {
+				got++
+			}
+		}
+		c.mu.Unlock()
+		if got >= n {
+			return
+		}
 	}
 }
 

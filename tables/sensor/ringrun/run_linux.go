@@ -58,6 +58,7 @@ func (r *Run) Start(ctx context.Context, handle func(raw []byte), after func(los
 		defer close(r.done)
 		defer sensor.Metered(ctx)()
 		err := r.programs.Run(handle, r.drained)
+		r.countSkipped()
 		gone()
 		r.err = errors.Join(err, r.programs.Close())
 	}()
@@ -71,13 +72,21 @@ func (r *Run) drained(lost []bpf.Loss) {
 	}
 	missed := len(lost) > 0
 	if time.Since(r.skippedSeen) > skipEvery {
-		r.skippedSeen = time.Now()
-		if n, err := r.programs.Skipped(); err == nil && n > r.skipped {
-			r.out.Lost(n-r.skipped, "program skipped by the kernel")
-			r.skipped, missed = n, true
-		}
+		missed = r.countSkipped() || missed
 	}
 	r.after(missed)
+}
+
+// countSkipped tells of what the kernel skipped since the last look.
+func (r *Run) countSkipped() bool {
+	r.skippedSeen = time.Now()
+	n, err := r.programs.Skipped()
+	if err != nil || n <= r.skipped {
+		return false
+	}
+	r.out.Lost(n-r.skipped, "program skipped by the kernel")
+	r.skipped = n
+	return true
 }
 
 // Done is closed when the programs are gone.
