@@ -16,10 +16,10 @@ import (
 
 // dirRoot reads a folder as the root of a file system by way of os.Root, which
 // never leaves it. A link with an absolute target is refused here, where the
-// Linux version resolves it inside the root.
+// Linux version resolves it inside the root. The folder is opened for each
+// call: Windows would let nobody rename or remove one that stays open.
 type dirRoot struct {
 	dir  string
-	root *os.Root
 	live bool
 }
 
@@ -38,7 +38,21 @@ func DirRoot(dir string) (Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the root folder %s: %w", abs, err)
 	}
-	return &dirRoot{dir: abs, root: root, live: live}, nil
+	if err := root.Close(); err != nil {
+		return nil, fmt.Errorf("open the root folder %s: %w", abs, err)
+	}
+	return &dirRoot{dir: abs, live: live}, nil
+}
+
+// in calls f with the opened folder. What f opens stays open.
+func in[T any](r *dirRoot, f func(*os.Root) (T, error)) (T, error) {
+	root, err := os.OpenRoot(r.dir)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer root.Close()
+	return f(root)
 }
 
 func (r *dirRoot) Live() bool  { return r.live }
@@ -53,14 +67,16 @@ func relName(name string) string {
 }
 
 func (r *dirRoot) Open(name string) (fs.File, error) {
-	fi, err := r.root.Stat(relName(name))
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}
-	}
-	return r.root.Open(relName(name))
+	return in(r, func(root *os.Root) (fs.File, error) {
+		fi, err := root.Stat(relName(name))
+		if err != nil {
+			return nil, err
+		}
+		if !fi.Mode().IsRegular() {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}
+		}
+		return root.Open(relName(name))
+	})
 }
 
 func (r *dirRoot) ReadFile(name string, max int64) ([]byte, error) {
@@ -80,7 +96,7 @@ func (r *dirRoot) ReadFile(name string, max int64) ([]byte, error) {
 }
 
 func (r *dirRoot) ReadDir(name string) ([]fs.DirEntry, error) {
-	f, err := r.root.Open(relName(name))
+	f, err := in(r, func(root *os.Root) (*os.File, error) { return root.Open(relName(name)) })
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +112,14 @@ func (r *dirRoot) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-func (r *dirRoot) Readlink(name string) (string, error)   { return r.root.Readlink(relName(name)) }
-func (r *dirRoot) Lstat(name string) (fs.FileInfo, error) { return r.root.Lstat(relName(name)) }
-func (r *dirRoot) Stat(name string) (fs.FileInfo, error)  { return r.root.Stat(relName(name)) }
+func (r *dirRoot) Readlink(name string) (string, error) {
+	return in(r, func(root *os.Root) (string, error) { return root.Readlink(relName(name)) })
+}
+
+func (r *dirRoot) Lstat(name string) (fs.FileInfo, error) {
+	return in(r, func(root *os.Root) (fs.FileInfo, error) { return root.Lstat(relName(name)) })
+}
+
+func (r *dirRoot) Stat(name string) (fs.FileInfo, error) {
+	return in(r, func(root *os.Root) (fs.FileInfo, error) { return root.Stat(relName(name)) })
+}

@@ -54,7 +54,7 @@ func TestFolder(t *testing.T) {
 	}
 	var got []string
 	for _, p := range report.Problems {
-		got = append(got, strings.TrimPrefix(p.Error(), dir+"/"))
+		got = append(got, strings.TrimPrefix(filepath.ToSlash(p.Error()), filepath.ToSlash(dir)+"/"))
 		if p.Next == "" {
 			t.Errorf("no next step: %v", p)
 		}

@@ -3,6 +3,7 @@ package all
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -42,7 +43,8 @@ func TestLive(t *testing.T) {
 				t.Logf("warning: %v", w)
 			}
 			t.Logf("%d rows, %d warnings", rows, n)
-			if atLeastOne[table.Name] && rows == 0 {
+			here := map[string]tables.Platform{"linux": tables.Linux, "windows": tables.Windows, "darwin": tables.Darwin}[runtime.GOOS]
+			if atLeastOne[table.Name] && table.Platforms&here != 0 && rows == 0 {
 				t.Error("no rows, but every machine has some")
 			}
 		})

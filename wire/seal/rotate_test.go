@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -190,7 +191,7 @@ func TestKeyFilesThatCannotBeUsed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasSuffix(f, ".key") && st.Mode().Perm() != 0o600 {
+		if strings.HasSuffix(f, ".key") && runtime.GOOS != "windows" && st.Mode().Perm() != 0o600 {
 			t.Fatalf("%s has mode %o", f, st.Mode().Perm())
 		}
 	}
