@@ -23,7 +23,7 @@ const (
 	recordHeader   = evtx.EVTX_EVENT_RECORD_SIZE
 	evtxDirty      = 1 // flag of the header: it was open when it was copied
 	minEVTXHeader  = 128
-	headerChecksum = 124
+	maxEmptyChunks = 4096 // in a row: 256 MiB of space that is set aside
 )
 
 // ReadEVTX yields the records of an EVTX file of size bytes, in the file's
@@ -40,6 +40,7 @@ func ReadEVTX(ctx context.Context, r io.ReaderAt, size int64, warn func(error)) 
 			return
 		}
 		buf := make([]byte, chunkSize)
+		empty := 0
 		for n := 0; ; n++ {
 			offset := first + int64(n)*chunkSize
 			if err := ctx.Err(); err != nil {
@@ -59,6 +60,15 @@ func ReadEVTX(ctx context.Context, r io.ReaderAt, size int64, warn func(error)) 
 			if got < chunkSize && got > 0 && !blank(buf[:got]) {
 				warn(fmt.Errorf("the file ends in the middle of chunk %d at offset 0x%x, after %d of %d bytes: what was before is read", n, offset, got, chunkSize))
 			}
+			if blank(buf) {
+				// A sparse file costs its maker nothing and the reader hours.
+				if empty++; empty > maxEmptyChunks && n >= f.chunks {
+					warn(fmt.Errorf("from offset 0x%x on %d chunks are empty: the rest of the file's %d bytes is left out", offset-int64(empty-1)*chunkSize, empty, size))
+					return
+				}
+				continue
+			}
+			empty = 0
 			if !f.chunk(buf, n, offset) {
 				return
 			}
@@ -123,9 +133,7 @@ func (f *evtxFile) missing(n int) {
 func (f *evtxFile) chunk(buf []byte, n int, offset int64) bool {
 	where := fmt.Sprintf("chunk %d at offset 0x%x", n, offset)
 	if string(buf[:8]) != evtx.EVTX_CHUNK_HEADER_MAGIC {
-		if !blank(buf) { // space that is set aside and not in use is zeros
-			f.warn(fmt.Errorf("%s is damaged and left out: %s", where, opening(buf)))
-		}
+		f.warn(fmt.Errorf("%s is damaged and left out: %s", where, opening(buf)))
 		return true
 	}
 	var h evtx.ChunkHeader

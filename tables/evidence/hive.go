@@ -30,6 +30,9 @@ const (
 	maxValueBytes = 1 << 20
 	maxValues     = 65_536 // of one key
 	maxKeyName    = 512    // bytes; Windows allows 255 characters
+	maxSubkeys    = 1 << 20
+	// References in a hive have 32 bits: nothing beyond is part of it.
+	maxHive = 1<<32 + hiveHeader
 )
 
 // Hive is an open registry hive. It reads pages as they are needed and keeps
@@ -85,6 +88,10 @@ func OpenHive(name string, r io.ReaderAt, size int64, warn func(error)) (*Hive, 
 	}
 	if n < hiveHeader || size <= hiveHeader {
 		return nil, fmt.Errorf("%w: it is cut off after its header", ErrNotHive)
+	}
+	if size > maxHive {
+		warn(fmt.Errorf("the file has %d bytes, and no hive is longer than %d: the rest is left out", size, int64(maxHive)))
+		size = maxHive
 	}
 	h := &Hive{reg: reg, size: size, warn: warn, seen: make([]uint64, size/(8*64)+1)}
 	if sum := hiveChecksum(head); sum != b.CheckSum() {
@@ -218,8 +225,8 @@ func (h *Hive) index(k Key, offset uint32, depth int) []uint32 {
 	var out []uint32
 	for _, o := range offsets {
 		out = append(out, h.index(k, o, depth+1)...)
-		if int64(len(out)) > h.size/80 { // more than there is room for
-			h.warn(fmt.Errorf("key %s: its lists name more subkeys than the file has room for; the rest is left out", k.Path))
+		if int64(len(out)) > min(h.size/80, maxSubkeys) { // 80 bytes is the least that a key takes
+			h.warn(fmt.Errorf("key %s: its lists name more subkeys than the file has room for or than %d; the rest is left out", k.Path, maxSubkeys))
 			break
 		}
 	}

@@ -238,6 +238,31 @@ func TestRecordThatExpandsWithoutEnd(t *testing.T) {
 	t.Logf("said: %v", said)
 }
 
+// A file of a terabyte of nothing must end, and soon.
+func TestSparseFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, head := range map[string][]byte{"log.evtx": sample(), "hive": software()} {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, head, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(name, 1<<40); err != nil {
+			t.Skipf("no sparse file of a terabyte here: %v", err)
+		}
+	}
+	root, err := tables.DirRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := &tables.Host{Root: root, Now: time.Now}
+	if r := Scan(t, WindowsEvents, host, Equals("evidence", "/log.evtx")); r.Err != nil || len(r.Rows) != 5 || !warned(r, "chunks are empty") {
+		t.Errorf("%d rows, %v, %v", len(r.Rows), r.Warnings, r.Err)
+	}
+	if r := Scan(t, Registry, host, Equals("evidence", "/hive")); r.Err != nil || len(r.Rows) != 14 || !warned(r, "no hive is longer") {
+		t.Errorf("%d rows, %v, %v", len(r.Rows), r.Warnings, r.Err)
+	}
+}
+
 // Every real log that we have reads without a loss, and as the library reads
 // it, but for the values that it has as bare numbers.
 func TestAsTheLibraryReads(t *testing.T) {
