@@ -4,6 +4,7 @@ package testneed
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -22,7 +23,26 @@ func Missing(t testing.TB, what string) {
 	if os.Getenv("EDR_TEST_REQUIRE") == "all" {
 		t.Fatalf("needs %s, and EDR_TEST_REQUIRE=all says that it is here", what)
 	}
+	tell(t, what)
 	t.Skipf("needs %s", what)
+}
+
+// tell writes to the file EDR_TEST_SKIPPED, if there is one, what is skipped:
+// go test itself is silent about it.
+func tell(t testing.TB, what string) {
+	path := os.Getenv("EDR_TEST_SKIPPED")
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Logf("tell what is skipped: %v", err)
+		return
+	}
+	defer f.Close()
+	if _, err := f.WriteString(t.Name() + ": needs " + strings.ReplaceAll(what, "\n", " ") + "\n"); err != nil {
+		t.Logf("tell what is skipped: %v", err)
+	}
 }
 
 // Shared is the folder of reference data beside the repository; a test that
