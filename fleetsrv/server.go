@@ -17,6 +17,7 @@ import (
 	"github.com/aiedr/edr/fleetsrv/api"
 	"github.com/aiedr/edr/fleetsrv/command"
 	"github.com/aiedr/edr/fleetsrv/content"
+	"github.com/aiedr/edr/fleetsrv/export"
 	"github.com/aiedr/edr/fleetsrv/group"
 	"github.com/aiedr/edr/fleetsrv/ingest"
 	"github.com/aiedr/edr/fleetsrv/live"
@@ -38,6 +39,8 @@ type Options struct {
 	// ContentDir is a folder of local rules and packs; "" for none.
 	ContentDir string
 	Version    string
+	// Sinks are where hits and results flow to.
+	Sinks []export.Config
 	// ResponseLife is how long a response waits for its host; 0 is one hour.
 	ResponseLife time.Duration
 	Now          func() time.Time
@@ -57,6 +60,7 @@ type Server struct {
 	api       *api.API
 	receiver  *ingest.Receiver
 	metrics   *metrics
+	sinks     *export.Manager
 	events    chan seal.Event
 	engine    *gin.Engine
 	// stopping ends when the server begins to stop.
@@ -100,9 +104,13 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.dispatch = command.New(s.seal, o.Store, s.content.Configured, o.Now, o.Log)
 	s.content.OnChange(s.dispatch.Reconfigure)
 	s.queries = live.NewQueries(o.Store, s.dispatch, o.Now, o.Log)
+	if s.sinks, err = export.New(ctx, export.Options{Store: o.Store, Sinks: o.Sinks, Now: o.Now, Log: o.Log}); err != nil {
+		return nil, err
+	}
+	s.metrics.registry.MustRegister(s.sinks)
 	s.api = api.New(api.Options{Store: o.Store, Dispatch: s.dispatch, Queries: s.queries, Bus: s.bus, SQL: check, Content: s.content, Members: s.members, Upkeep: s.retention,
 		Enrol: s, EndSessions: s.seal.EndSessions, ResponseLife: o.ResponseLife, Now: o.Now, Log: o.Log, Logins: s.metrics.login,
-		Stopping: s.stopping})
+		Sinks: s.sinks.States, Stopping: s.stopping})
 	if err := upkeep.Init(ctx, o.Store); err != nil {
 		return nil, fmt.Errorf("read the settings: %w", err)
 	}
@@ -170,6 +178,12 @@ func (s *Server) Run(ctx context.Context) {
 	var working sync.WaitGroup
 	defer working.Wait()
 	working.Go(func() { s.retention.Work(ctx) })
+	working.Go(func() {
+		s.sinks.Run(ctx)
+		if err := s.sinks.Close(); err != nil {
+			s.o.Log.Error("a sink was not closed", "err", err)
+		}
+	})
 	for {
 		select {
 		case <-ctx.Done():

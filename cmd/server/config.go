@@ -25,13 +25,15 @@ type settings struct {
 	Debug      bool   `json:"debug"`
 	Data       string `json:"data"`
 	URL        string `json:"url"`
+	// Sinks are where hits and results flow to; in the file only.
+	Sinks json.RawMessage `json:"sinks"`
 }
 
-var settingKeys = []string{"addr", "db_file", "cert_file", "key_file", "private_key_file", "debug", "data", "url"}
+var settingKeys = []string{"addr", "db_file", "cert_file", "key_file", "private_key_file", "debug", "data", "url", "sinks"}
 
-// flagOf names the flag of a key, for errors.
+// flagOf names the flag of a key, for errors; sinks has none.
 var flagOf = map[string]string{"addr": "addr", "db_file": "db", "cert_file": "cert", "key_file": "key",
-	"private_key_file": "privkey", "debug": "debug", "data": "data", "url": "url"}
+	"private_key_file": "privkey", "debug": "debug", "data": "data", "url": "url", "sinks": ""}
 
 // newFlags makes a flag set whose flags fill s.
 func (e *env) newFlags(name string, s *settings, config *string) *flag.FlagSet {

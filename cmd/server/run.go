@@ -37,6 +37,10 @@ func (e *env) run(ctx context.Context, args []string) error {
 		return usagef("there is no command %q\n%s", rest[0], usage)
 	}
 	log := newLog(e.stderr, s.Debug)
+	sinks, err := e.sinks(&s, config)
+	if err != nil {
+		return err
+	}
 	address, err := s.address()
 	if err != nil {
 		return err
@@ -50,7 +54,7 @@ func (e *env) run(ctx context.Context, args []string) error {
 		return err
 	}
 	srv, err := fleetsrv.New(ctx, fleetsrv.Options{Store: db, Keys: keys, Address: address,
-		ContentDir: fleetsrv.ContentFolder(s.Data), Version: e.version, Log: log})
+		ContentDir: fleetsrv.ContentFolder(s.Data), Version: e.version, Sinks: sinks, Log: log})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aiedr/edr/fleetsrv/auth"
 	"github.com/aiedr/edr/fleetsrv/command"
+	"github.com/aiedr/edr/fleetsrv/export"
 	"github.com/aiedr/edr/fleetsrv/group"
 	"github.com/aiedr/edr/fleetsrv/live"
 	"github.com/aiedr/edr/fleetsrv/store"
@@ -84,6 +85,8 @@ type Options struct {
 	Now          func() time.Time
 	Log          *slog.Logger
 	Logins       func(ok bool)
+	// Sinks says how each sink stands; nil without any.
+	Sinks func(context.Context) ([]export.State, error)
 	// Stopping ends when the server stops: the streams end then.
 	Stopping context.Context
 }
@@ -187,6 +190,7 @@ func (a *API) closed() []route {
 		{"GET", "/people", "", a.listPeople},
 		{"GET", "/settings", auth.Settings, a.wide(a.getSettings)},
 		{"PATCH", "/settings", auth.Settings, a.wide(a.patchSettings)},
+		{"GET", "/sinks", auth.Settings, a.wide(a.listSinks)},
 		{"GET", "/results", "", a.listResults},
 		{"POST", "/enrolments", auth.Hosts, a.wide(a.postEnrolment)},
 		{"GET", "/enrolments", auth.Hosts, a.wide(a.listEnrolments)},
