@@ -188,11 +188,14 @@ func (s *hunting) summary() {
 			kinds += fmt.Sprintf(", %d %s", n, k)
 		}
 	}
+	if kinds != "" {
+		kinds = " (" + strings.TrimPrefix(kinds, ", ") + ")"
+	}
 	if s.ignored > maxIgnoredShown {
 		fmt.Fprintf(s.errs, "left out: %d more files of other kinds\n", s.ignored-maxIgnoredShown)
 	}
-	fmt.Fprintf(s.errs, "%d files read (%s), %d records, %d rules, %d matches of %d rules; %d files with errors, %d files left out\n",
-		s.files, strings.TrimPrefix(kinds+"", ", "), s.hunter.Records(), s.hunter.Rules(), s.hunter.Matches(), len(s.byRule), s.broken, s.ignored)
+	fmt.Fprintf(s.errs, "%d files read%s, %d records, %d rules, %d matches of %d rules; %d files with errors, %d files left out\n",
+		s.files, kinds, s.hunter.Records(), s.hunter.Rules(), s.hunter.Matches(), len(s.byRule), s.broken, s.ignored)
 	if n := s.hunter.Failed(); n > 0 {
 		s.fail("%d comparisons ended in an internal error; report this as a bug", n)
 	}

@@ -107,7 +107,7 @@ func TestJSON(t *testing.T) {
 	}{
 		{rule.TypeProcess, "name = 'nc' and parent_name = 'apache2' and ancestors = 'systemd' and uid = 33 and hour = 5", `{"name":"nc","time":1772600767,"parent_name":"apache2","ancestors":["/usr/sbin/apache2","/lib/systemd/systemd"],"uid":33}`},
 		{rule.TypeProcess, "command = 'x' and ppid = 7 and path = '/bin/x'", `{"cmdline":"x","parent":"7","path":"/bin/x","TIME":"2026-03-04 05:06:07"}`},
-		{rule.TypeProcess, "command = 'x'", `{"name":"pack_x_process_events","columns":{"cmdline":"x"},"unixTime":1}`},
+		{rule.TypeProcess, "command = 'x' and time = '00:02'", `{"name":"pack_x_process_events","columns":{"cmdline":"x"},"unixTime":120}`},
 		{rule.TypeNetwork, "remote_port = 443 and protocol = 'tcp' and name = 'a'", `{"type":"network","remote_port":443,"protocol":6,"name":"a"}`},
 		{rule.TypeFile, "file_path = '/etc/passwd' and action = 'UPDATED' and size = 5", `{"target_path":"/etc/passwd","action":"UPDATED","size":"5"}`},
 		{rule.TypeRegistry, `key = 'HKEY_LOCAL_MACHINE\x' and value = 'v' and data = '1'`, `{"key":"HKLM\\x","value":"v","data":1}`},

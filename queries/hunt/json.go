@@ -69,6 +69,9 @@ func (h *Hunter) object(source, record string, v any) error {
 	}
 	// osquery's result lines hold the row in "columns".
 	if row, ok := m["columns"].(map[string]any); ok {
+		if _, timed := row["time"]; !timed && m["unixTime"] != nil {
+			row["time"] = m["unixTime"]
+		}
 		m = row
 	}
 	low := make(map[string]any, len(m))

@@ -436,14 +436,17 @@ func (x *chunkXML) expand(out []*element, n *node, vals []value, depth int) ([]*
 	}
 	if len(n.parts) == 1 && n.parts[0].value >= 0 && n.parts[0].value < len(vals) {
 		if v := vals[n.parts[0].value]; v.kind&kindList != 0 {
-			for _, item := range v.items() {
+			items := v.items()
+			for _, item := range items {
 				s := item.String()
 				if err := x.spend(len(s)); err != nil {
 					return nil, err
 				}
 				out = append(out, &element{name: n.name, attrs: e.attrs, text: s})
 			}
-			return out, nil
+			if len(items) > 0 {
+				return out, nil
+			}
 		}
 	}
 	var text strings.Builder

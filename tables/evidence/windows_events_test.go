@@ -44,7 +44,7 @@ func cleared() Event {
 
 func crash() Event {
 	return Event{ID: 1000, Channel: "Application", Provider: "Application Error", Level: 2, Task: 100, Time: eventTime.Add(3 * time.Hour),
-		Data: []Named{V("", []string{"app.exe", "1.0 <&>", "ü"}), V("Binary", []byte{0xab, 1})}}
+		Data: []Named{V("", []string{"app.exe", "1.0 <&>", "ü"}), V("None", []string{}), V("Binary", []byte{0xab, 1})}}
 }
 
 func sample() []byte { return EVTXFile(3, logon("bob"), logon("eve"), defender(), cleared(), crash()) }
@@ -81,7 +81,7 @@ func TestWindowsEvents(t *testing.T) {
 		1: `{"EventData":{"TargetUserName":"eve","TargetLogonId":"0x3e7","ProcessId":"0x1a4","LogonType":"3"}}`,
 		2: `{"EventData":{"ThreatName":"Virus:DOS/EICAR_Test_File","SeverityID":"5","Seen":"2026-03-04T05:06:07.8912345Z","On":"true"}}`,
 		3: `{"UserData":{"LogFileCleared":{"SubjectUserName":"eve","SubjectLogonId":"0x45"}}}`,
-		4: `{"EventData":{"Data":["app.exe","1.0 <&>","ü"],"Binary":"AB01"}}`,
+		4: `{"EventData":{"Data":["app.exe","1.0 <&>","ü"],"None":"","Binary":"AB01"}}`,
 	} {
 		if got := r.Rows[i]["data"]; got != data {
 			t.Errorf("row %d: data %v, want %s", i, got, data)
