@@ -26,7 +26,9 @@ import (
 
 // Agent is a running endpoint agent.
 type Agent struct {
-	settings Settings
+	settings Settings // as they were when the agent started
+	own      Settings // without what the server sets
+	last     lastConfiguration
 	log      *slog.Logger
 	version  string
 	started  time.Time
@@ -76,6 +78,8 @@ func (a *Agent) open(out io.Writer) error {
 		return err
 	}
 	a.closing(lock.Close)
+	a.readLast()
+	s = a.settings
 	if a.governor, err = governor.New(s.CPULimit); err != nil {
 		return err
 	}
@@ -163,7 +167,8 @@ func (a *Agent) openTables() error {
 
 func (a *Agent) openSensors() error {
 	var err error
-	a.events, err = eventlog.Open(eventlog.Options{Dir: filepath.Join(a.settings.Data, "events"), Enter: a.capture.Enter, Logger: a.log})
+	a.events, err = eventlog.Open(eventlog.Options{Dir: filepath.Join(a.settings.Data, "events"), Enter: a.capture.Enter, Logger: a.log,
+		MaxBytes: a.settings.RecorderBytes, MaxAge: a.settings.RecorderAge})
 	if err != nil {
 		return fmt.Errorf("open the event log: %w", err)
 	}
@@ -199,7 +204,7 @@ func (a *Agent) openSensors() error {
 func (a *Agent) info() tables.AgentInfo {
 	i := tables.AgentInfo{
 		InstanceID: a.instance, Version: a.version, Server: a.settings.Server, Started: a.started,
-		CPULimit: a.settings.CPULimit, Respond: a.settings.Respond,
+		CPULimit: a.governor.Stats().Limit, Respond: a.settings.Respond,
 	}
 	i.ConfigHash, i.ConfigOK = a.config.hash()
 	if a.client != nil {

@@ -64,19 +64,17 @@ func (c *configured) set(cfg wire.Configuration, ok bool, from string) error {
 // openDetection loads the configuration to start with: the server's last, or
 // without a server that of -content, or the built-in one.
 func (a *Agent) openDetection() error {
-	a.config = &configured{path: filepath.Join(a.settings.Data, "configuration.json"), come: make(chan struct{})}
+	a.config = &configured{path: a.configPath(), come: make(chan struct{})}
 	var err error
 	if a.packs, err = newPacks(a); err != nil {
 		return err
 	}
 	if a.client != nil {
-		var last wire.Configuration
-		found, err := readState(a.config.path, &last, a.now())
-		if err != nil {
-			a.problems.tell("configuration", err)
+		if a.last.err != nil {
+			a.problems.tell("configuration", a.last.err)
 		}
-		if found {
-			a.use(last, "server")
+		if a.last.found {
+			a.use(a.last.cfg, "server")
 		}
 		return nil // without one, firstRules waits for the server's
 	}
@@ -168,6 +166,7 @@ func (a *Agent) use(cfg wire.Configuration, from string) {
 
 func (a *Agent) install(cfg wire.Configuration, rules []*rule.Rule, packs *pack.Config, ok bool, from string) {
 	a.policy.set(cfg.Approvals)
+	a.applySettings(cfg.Settings)
 	a.detector.setRules(rules, runtime.GOOS)
 	a.packs.set(packs, cfg.Classes)
 	if err := a.config.set(cfg, ok, from); err != nil {

@@ -84,7 +84,7 @@ func (v *vitals) measure() wire.Health {
 	gov := v.a.governor.Stats()
 	h := wire.Health{
 		Time: now, Version: v.a.version, Uptime: int64(now.Sub(v.a.started).Seconds()),
-		CPULimit: v.a.settings.CPULimit, CaptureCPU: gov.Capture, RSS: use.rss,
+		CPULimit: gov.Limit, CaptureCPU: gov.Capture, RSS: use.rss,
 		Respond: v.a.settings.Respond, ConfigSerial: v.a.config.serial(),
 	}
 	if wall := now.Sub(v.lastAt); wall > 0 {

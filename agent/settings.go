@@ -25,6 +25,10 @@ type Settings struct {
 	EnrolToken    string
 	// Respond is how far rules may act: observe, approve or auto.
 	Respond string
+	// RecorderBytes and RecorderAge bound the record of events; 0 is 256 MiB
+	// and 24 h.
+	RecorderBytes int64
+	RecorderAge   time.Duration
 	// Content is a file or folder of packs and rules for an agent without a
 	// server; empty for the built-in ones.
 	Content string

@@ -168,6 +168,14 @@ func New(o Options) (*Scheduler, error) {
 	return s, nil
 }
 
+// SetInterval changes the pace of queries that name none; it holds from the
+// next SetPacks on.
+func (s *Scheduler) SetInterval(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.Interval = cmp.Or(d, 30*time.Second)
+}
+
 // SetPacks replaces what is scheduled. A query that keeps its name keeps its
 // state, also with other SQL; the state of one that is gone is kept for a
 // week, as in osquery, lest a configuration that comes late forgets it.
