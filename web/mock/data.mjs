@@ -95,6 +95,7 @@ export const packs = [{ name: 'incident-response', platform: 'linux', queries: [
   { name: 'listening', sql: 'SELECT pid, local_address, local_port FROM connections WHERE state = \'LISTEN\'', interval: 300, description: 'What listens, and who.' },
   { name: 'deleted_binaries', sql: 'SELECT pid, name, path, cmdline FROM processes WHERE on_disk = 0', interval: 60, description: 'Processes whose program is gone from disk.', severity: 'high' },
   { name: 'users', sql: 'SELECT * FROM users', interval: 3600, snapshot: true },
+  { name: 'tmp_listeners', sql: "SELECT p.pid, p.path FROM processes p JOIN listening_ports l USING (pid) WHERE p.path LIKE '/tmp/%'", interval: 60, severity: 'high', actions: ['alert', 'terminate_process'], version: 'q1', approved: null, needs_approval: true },
 ] }]
 export const users = [
   { name: 'admin', role: 'admin', classes: ['inventory', 'personal', 'secret', 'content', 'network'], last_login: at(20) },

@@ -8,12 +8,13 @@ import { hostname } from 'node:os'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as data from './data.mjs'
+import { more } from './more.mjs'
 
 const port = Number(process.env.PORT ?? 8940)
 const dist = join(fileURLToPath(new URL('.', import.meta.url)), '..', 'dist')
 const policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' }
-const rights = { admin: ['respond', 'query', 'alerts', 'rules', 'hosts', 'users', 'audit'], responder: ['respond', 'query', 'alerts'], analyst: ['query', 'alerts'], viewer: [] }
+const rights = { admin: ['respond', 'query', 'alerts', 'rules', 'hosts', 'users', 'audit', 'settings'], responder: ['respond', 'query', 'alerts'], analyst: ['query', 'alerts'], viewer: [] }
 
 const hosts = process.env.MOCK_EMPTY ? [] : [...data.hosts]
 const alerts = process.env.MOCK_EMPTY ? [] : [...data.alerts]
@@ -71,12 +72,13 @@ function watch() {
 
 function respond(body, user) {
   const alert = alerts.find((a) => a.id === String(body.alert))
-  const r = { id: `r-${serial++}`, ...body, by: user.name, created_at: now(), expires_at: new Date(Date.now() + 3_600_000).toISOString(), state: 'pending', plan: `SIGKILL to pid ${body.args.pid} (${alert?.process?.name ?? '?'})`, seen: '', error: '', finished_at: null }
+  const r = { id: `r-${serial++}`, ...body, by: user.name, created_at: now(), expires_at: new Date(Date.now() + 3_600_000).toISOString(), state: 'pending', plan: body.action === 'terminate_process' ? `SIGKILL to pid ${body.args.pid} (${alert?.process?.name ?? '?'})` : `${body.action} ${body.args.path ?? body.args.remote_address ?? body.args.id}`, undo: null, undone_by: null, seen: '', error: '', finished_at: null }
   responses.push(r)
   const step = (state, more) => { Object.assign(r, { state }, more); tell('response', r) }
   setTimeout(() => step('sent'), 400)
   setTimeout(() => {
-    if (body.dry_run) return step('planned', { finished_at: now() })
+    if (body.dry_run) return step('planned', { finished_at: now(), args: body.action === 'quarantine_file' ? { ...body.args, inode: 4242, sha256: '9f'.repeat(32) } : body.args })
+    if (body.action !== 'terminate_process') return other(r, body, step)
     if (body.host !== 'h-self') return step('done', { seen: `pid ${body.args.pid} is gone`, finished_at: now() })
     const p = processes().find((x) => x.pid === body.args.pid && x.start_time_ns === Number(body.args.start_time_ns))
     if (!p || p.name !== 'xmrig') return step('failed', { error: 'no such process', finished_at: now() })
@@ -86,8 +88,14 @@ function respond(body, user) {
   return r
 }
 
+function other(r, body, step) {
+  const back = { quarantine_file: ['restore_file', { id: `f-${r.id}` }], block_connection: ['unblock_connection', body.args] }[body.action]
+  for (const x of responses) if (x.undo?.action === body.action && json(x.undo.args) === json(body.args)) x.undone_by = r.id
+  step('done', { seen: `${body.action}: read back`, finished_at: now(), undo: back ? { action: back[0], args: back[1] } : null })
+}
+
 function ask(body, user) {
-  const chosen = hosts.filter((h) => h.status !== 'pending' && (body.all || body.hosts.includes(h.id)))
+  const chosen = hosts.filter((h) => h.status !== 'pending' && (body.all || body.hosts?.includes(h.id) || body.groups?.some((g) => inGroup(h, g))))
   const slow = /recursive|sleep/i.test(body.sql)
   const q = { id: `q-${serial++}`, sql: body.sql, by: user.name, created_at: now(), deadline_at: new Date(Date.now() + body.deadline_s * 1000).toISOString(), done: false, stopped: false, columns: [], rows: 0, max_rows: body.max_rows, kept: [], listeners: new Set(),
     hosts: chosen.map((h) => ({ id: h.id, hostname: h.hostname, state: h.status === 'offline' ? 'offline' : 'sent', rows: 0, error: '', warnings: [], truncated: false, wall_ms: 0, cpu_ms: 0 })) }
@@ -128,15 +136,17 @@ function finish(q, stopped = false) {
 
 const view = ({ kept, listeners, ...q }) => ({ ...q, counts: q.hosts.reduce((o, h) => ({ ...o, [h.state]: (o[h.state] ?? 0) + 1 }), {}) })
 
+const { routes: moreRoutes, inGroup } = more({ send, refuse, hosts, alerts, responses, tell, now, hostCounts, openBySeverity, json, whole: (a) => whole(a) })
+
 const routes = [
+  ...moreRoutes,
   ['GET', /^\/me$/, ({ res, user }) => send(res, 200, user)],
   ['POST', /^\/logout$/, ({ res, session }) => { sessions.delete(session); send(res, 204) }],
   ['POST', /^\/me\/password$/, ({ res, user }) => send(res, 200, user)],
-  ['GET', /^\/overview$/, ({ res }) => send(res, 200, { hosts: hostCounts(), alerts: { open_by_severity: openBySeverity() }, failed_responses: responses.filter((r) => r.state === 'failed').length, sensors: hosts.length ? { healthy: 13, degraded: 2, failed: 0, lost_events: 1204 } : { healthy: 0, degraded: 0, failed: 0, lost_events: 0 }, rules: { enabled: 3, total: 4 } })],
   ['GET', /^\/hosts$/, ({ res, url }) => {
     const q = (url.searchParams.get('q') ?? '').toLowerCase()
     const status = url.searchParams.get('status') ?? ''
-    const list = hosts.filter((h) => h.hostname.toLowerCase().includes(q) && (!status || h.status === status))
+    const list = hosts.filter((h) => h.hostname.toLowerCase().includes(q) && (!status || h.status === status) && inGroup(h, url.searchParams.get('group')) && (!url.searchParams.get('label') || h.labels.includes(url.searchParams.get('label'))))
     send(res, 200, { hosts: list.map(withAlerts).slice(Number(url.searchParams.get('offset') ?? 0)), total: list.length, counts: hostCounts() })
   }],
   ['GET', /^\/hosts\/([^/]+)$/, ({ res, id }) => { const h = hosts.find((x) => x.id === id); h ? send(res, 200, withAlerts(h)) : refuse(res, 404, 'not_found', `read host ${id}: there is none; list them at /hosts`) }],
@@ -144,11 +154,9 @@ const routes = [
   ['DELETE', /^\/hosts\/([^/]+)$/, ({ res, id }) => { hosts.splice(hosts.findIndex((x) => x.id === id), 1); send(res, 204) }],
   ['GET', /^\/alerts$/, ({ res, url }) => {
     const p = (k) => url.searchParams.get(k) ?? ''
-    const list = alerts.filter((a) => !p('before') && (!p('status') || a.status === p('status')) && (!p('severity') || a.severity === p('severity')) && (!p('host') || a.host.id === p('host')) && json(a).toLowerCase().includes(p('q').toLowerCase()))
+    const list = alerts.filter((a) => !p('before') && (!p('status') || a.status === p('status')) && (!p('severity') || a.severity === p('severity')) && (!p('host') || a.host.id === p('host')) && (!p('assignee') || a.assignee === p('assignee')) && (!p('rule') || a.rule.id === p('rule')) && (!p('technique') || a.attack.includes(p('technique'))) && (!p('from') || Date.parse(a.last_seen) >= Date.parse(p('from'))) && (!p('to') || Date.parse(a.last_seen) < Date.parse(p('to'))) && json(a).toLowerCase().includes(p('q').toLowerCase()))
     send(res, 200, { alerts: list.slice(0, Number(p('limit') || 100)), total: list.length, counts: openBySeverity() })
   }],
-  ['GET', /^\/alerts\/([^/]+)$/, ({ res, id }) => { const a = alerts.find((x) => x.id === id); a ? send(res, 200, whole(a)) : refuse(res, 404, 'not_found', `read alert ${id}: there is none`) }],
-  ['PATCH', /^\/alerts\/([^/]+)$/, ({ res, id, body }) => { const a = alerts.find((x) => x.id === id); a.status = body.status; tell('alert', a); send(res, 200, whole(a)) }],
   ['POST', /^\/responses$/, ({ res, body, user }) => send(res, 202, respond(body, user))],
   ['GET', /^\/responses$/, ({ res, url }) => send(res, 200, { responses: responses.filter((r) => !url.searchParams.get('host') || r.host === url.searchParams.get('host')) })],
   ['GET', /^\/responses\/([^/]+)$/, ({ res, id }) => send(res, 200, responses.find((r) => r.id === id))],
@@ -186,7 +194,6 @@ const routes = [
   ['GET', /^\/rules$/, ({ res }) => send(res, 200, { rules: data.rules })],
   ['POST', /^\/rules\/([^/]+)\/approve$/, ({ res, id, user }) => { data.rules.find((r) => r.id === id).approved = { by: user.name, time: now() }; send(res, 204) }],
   ['DELETE', /^\/rules\/([^/]+)\/approve$/, ({ res, id }) => { data.rules.find((r) => r.id === id).approved = null; send(res, 204) }],
-  ['PATCH', /^\/rules\/([^/]+)$/, ({ res, id, body }) => { data.rules.find((r) => r.id === id).enabled = body.enabled; send(res, 204) }],
   ['GET', /^\/packs$/, ({ res }) => send(res, 200, { packs: data.packs })],
   ['GET', /^\/enrolments$/, ({ res }) => send(res, 200, { enrolments })],
   ['POST', /^\/enrolments$/, ({ res, body }) => {
@@ -235,7 +242,7 @@ const server = createServer(async (req, res) => {
   if (req.method !== 'GET' && req.headers['x-edr-csrf'] !== user.csrf) return refuse(res, 403, 'csrf', 'the request lacks the header X-EDR-CSRF')
   for (const [method, pattern, handle] of routes) {
     const match = method === req.method && pattern.exec(path)
-    if (match) return handle({ req, res, url, body, user, session, id: match[1] && decodeURIComponent(match[1]) })
+    if (match) return handle({ req, res, url, body, user, session, id: match[1] && decodeURIComponent(match[1]), sub: match[2] && decodeURIComponent(match[2]) })
   }
   refuse(res, 404, 'not_found', `${req.method} ${path}: there is no such address`)
 })

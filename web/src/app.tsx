@@ -3,20 +3,28 @@ import { Link, Route, Routes } from 'react-router'
 import { t } from './i18n'
 import { AlertsPage } from './pages/alerts'
 import { AuditPage } from './pages/audit'
+import { EventsPage } from './pages/events'
+import { GroupPage } from './pages/group'
+import { NewGroupPage } from './pages/groupform'
+import { GroupsPage } from './pages/groups'
 import { HostPage } from './pages/host'
 import { HostsPage } from './pages/hosts'
 import { LoginPage } from './pages/login'
 import { OverviewPage } from './pages/overview'
 import { PacksPage } from './pages/packs'
 import { PasswordPage } from './pages/password'
+import { ResponsesPage } from './pages/responsetable'
 import { RulesPage } from './pages/rules'
+import { SettingsPage } from './pages/settings'
 import { UsersPage } from './pages/users'
 import { MeProvider, useMeQuery } from './session'
 import { Empty, Failure, Loading } from './ui/parts'
 import { Shell } from './ui/shell'
 
-// The editor is the largest part of the console; only this page pays for it.
+// The editor is the largest part of the console; only these pages pay for it.
 const QueriesPage = lazy(() => import('./pages/queries'))
+const RuleEditPage = lazy(() => import('./pages/ruleedit'))
+const PackEditPage = lazy(() => import('./pages/packedit'))
 
 export function App(): ReactNode {
   const me = useMeQuery()
@@ -43,12 +51,22 @@ export function App(): ReactNode {
           <Routes>
             <Route path="/" element={<OverviewPage />} />
             <Route path="/alerts/:id?" element={<AlertsPage />} />
+            <Route path="/events" element={<EventsPage />} />
             <Route path="/hosts" element={<HostsPage />} />
             <Route path="/hosts/:id" element={<HostPage />} />
+            <Route path="/groups" element={<GroupsPage />} />
+            <Route path="/groups/new" element={<NewGroupPage />} />
+            <Route path="/groups/:name" element={<GroupPage />} />
             <Route path="/queries/:id?" element={<QueriesPage />} />
+            <Route path="/responses" element={<ResponsesPage />} />
             <Route path="/rules" element={<RulesPage />} />
+            <Route path="/rules/new" element={<RuleEditPage />} />
+            <Route path="/rules/edit/:id" element={<RuleEditPage />} />
             <Route path="/packs" element={<PacksPage />} />
+            <Route path="/packs/new" element={<PackEditPage />} />
+            <Route path="/packs/edit/:name" element={<PackEditPage />} />
             <Route path="/users" element={<UsersPage />} />
+            <Route path="/settings" element={<SettingsPage />} />
             <Route path="/audit" element={<AuditPage />} />
             <Route path="/password" element={<PasswordPage />} />
             <Route

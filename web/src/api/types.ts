@@ -1,4 +1,8 @@
 import type { Integer } from './json'
+import type { ActionNote, Hit, Note, Verdict } from './types_detect'
+
+export * from './types_detect'
+export * from './types_fleet'
 
 // The shapes of the server's API, as /api/v1/openapi.json has them. Times are
 // RFC 3339 texts.
@@ -17,6 +21,7 @@ export interface Me {
   classes: string[]
   csrf: string
   must_change_password?: boolean
+  groups?: string[] | null
 }
 
 export type HostStatus = 'online' | 'offline' | 'pending'
@@ -73,6 +78,9 @@ export interface Host {
   last_seen: string
   key_fingerprint: string
   labels: string[] | null
+  groups?: string[] | null
+  /** What the server wants the host to have; health.config_serial is what it has. */
+  config_serial?: Integer
   health: Health | null
   open_alerts: number
   problems: Problem[] | null
@@ -109,6 +117,8 @@ export interface ActionState {
   action: string
   state: string
   detail?: string
+  /** What takes it back, where something does. */
+  undo?: ActionNote | null
 }
 
 export type AlertStatus = 'open' | 'acknowledged' | 'closed'
@@ -136,6 +146,26 @@ export interface Alert {
   actions: ActionState[] | null
   responses: Response[] | null
   reason?: string
+  assignee?: string
+  verdict?: Verdict
+  notes_count?: number
+  /** Only of one alert, newest first. */
+  hits?: Hit[] | null
+  hits_total?: number
+  notes?: Note[] | null
+}
+
+export interface AlertFilter {
+  status?: string
+  severity?: string
+  host?: string
+  group?: string
+  assignee?: string
+  rule?: string
+  technique?: string
+  q?: string
+  from?: string
+  to?: string
 }
 
 export interface AlertList {
@@ -162,15 +192,19 @@ export interface Response {
   seen: string
   error: string
   finished_at: string | null
+  /** What takes a done action back, where it can be. */
+  undo?: ActionNote | null
+  /** Files that it holds, connections that it blocks: ended once they are not. */
+  undone_by?: string | null
 }
 
 export interface ResponseRequest {
   host: string
-  action: 'terminate_process'
-  args: { pid: Integer; start_time_ns: Integer }
+  action: string
+  args: unknown
   reason: string
   dry_run: boolean
-  alert: ID
+  alert?: ID
 }
 
 export type OutcomeState = 'pending' | 'sent' | 'rows' | 'none' | 'error' | 'offline' | 'expired' | 'stopped'
@@ -212,6 +246,7 @@ export interface QueryRow {
 export interface QueryRequest {
   sql: string
   hosts?: string[]
+  groups?: string[]
   all?: boolean
   deadline_s: number
   max_rows: number
@@ -226,48 +261,6 @@ export interface TableSchema {
   require_any?: string[]
   examples?: string[]
   columns: { name: string; type: string; doc: string; index?: boolean; required?: boolean; hidden?: boolean }[]
-}
-
-export interface Rule {
-  id: string | number
-  name: string
-  description: string
-  type: string
-  severity: Severity
-  enabled: boolean
-  conditions: string[] | null
-  match?: string
-  actions: string[] | null
-  attack: string[] | null
-  version: string
-  approved: { by: string; time: string } | null
-  source: string
-  platform?: string[]
-  /** Why a kept rule does not load; hosts do not have it then. */
-  error?: string
-}
-
-export interface Pack {
-  name: string
-  platform?: string
-  /** Why a kept pack does not load; hosts do not have it then. */
-  error?: string
-  queries: readonly {
-    name: string
-    sql: string
-    interval: number
-    snapshot?: boolean
-    description?: string
-    severity?: string
-  }[]
-}
-
-export interface Overview {
-  hosts: { online: number; offline: number; pending: number }
-  alerts: { open_by_severity: Partial<Record<Severity, number>> }
-  failed_responses: number
-  sensors: { healthy: number; degraded: number; failed: number; lost_events: Integer }
-  rules: { enabled: number; total: number }
 }
 
 export interface Enrolment {
@@ -294,6 +287,7 @@ export interface User {
   created_at?: string
   last_login?: string | null
   tokens?: number
+  groups?: string[] | null
   must_change_password?: boolean
 }
 

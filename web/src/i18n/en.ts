@@ -1,5 +1,10 @@
+import { enManage } from './en_manage'
+import { enWork } from './en_work'
+
 /** English, the language that the console is written in. Keys with .one and .other are chosen by a number. */
 export const en = {
+  ...enWork,
+  ...enManage,
   loading: 'Loading',
   retry: 'Try again',
   cancel: 'Cancel',
@@ -313,6 +318,7 @@ export const en = {
   'action.state.observed': 'Observed only',
   'action.state.awaiting approval': 'Awaits approval',
   'action.state.planned': 'Planned',
+  'action.state.refused': 'Refused',
   'response.state.pending': 'Pending',
   'response.state.sent': 'Sent',
   'response.state.done': 'Done',

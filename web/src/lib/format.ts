@@ -1,4 +1,5 @@
 import type { Integer } from '../api/json'
+import { locale, t } from '../i18n'
 
 const zero = '0001-01-01T00:00:00Z'
 
@@ -20,49 +21,65 @@ export function bytes(n: number): string {
 }
 
 export function count(n: Integer): string {
-  return n.toLocaleString('en')
+  return n.toLocaleString(locale())
 }
 
-/** Seconds as the two largest units: "3 d 4 h". */
+// Formatters are dear to make and a list needs one for each row.
+const made = new Map<string, unknown>()
+function once<T>(kind: string, make: (tag: string) => T): T {
+  const key = `${kind} ${locale()}`
+  const had = made.get(key) as T | undefined
+  if (had !== undefined) return had
+  const fresh = make(locale())
+  made.set(key, fresh)
+  return fresh
+}
+
+type Unit = 'day' | 'hour' | 'minute' | 'second'
+const unit = (n: number, name: Unit): string =>
+  once(`unit ${name}`, (tag) => new Intl.NumberFormat(tag, { style: 'unit', unit: name, unitDisplay: 'short' })).format(n)
+
+/** Seconds as the two largest units: "3 days 4 hr". */
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds))
-  const parts: [number, string][] = [
-    [Math.floor(s / 86400), 'd'],
-    [Math.floor(s / 3600) % 24, 'h'],
-    [Math.floor(s / 60) % 60, 'min'],
-    [s % 60, 's'],
+  const parts: [number, Unit][] = [
+    [Math.floor(s / 86400), 'day'],
+    [Math.floor(s / 3600) % 24, 'hour'],
+    [Math.floor(s / 60) % 60, 'minute'],
+    [s % 60, 'second'],
   ]
   const first = parts.findIndex(([n]) => n > 0)
-  if (first < 0) return '0 s'
+  if (first < 0) return unit(0, 'second')
   return parts
     .slice(first, first + 2)
     .filter(([n]) => n > 0)
-    .map(([n, unit]) => `${n} ${unit}`)
+    .map(([n, name]) => unit(n, name))
     .join(' ')
 }
 
-/** "4 s ago", "in 2 min". */
+/** "4 sec. ago", "in 2 min.", in the page's language. */
 export function ago(time: Date, now: number): string {
-  const seconds = Math.round((now - time.getTime()) / 1000)
-  if (Math.abs(seconds) < 2) return 'now'
+  const seconds = Math.round((time.getTime() - now) / 1000)
   const whole = Math.abs(seconds)
-  const text =
-    whole < 60
-      ? `${whole} s`
-      : whole < 3600
-        ? `${Math.floor(whole / 60)} min`
-        : whole < 86400 * 2
-          ? `${Math.floor(whole / 3600)} h`
-          : `${Math.floor(whole / 86400)} d`
-  return seconds < 0 ? `in ${text}` : `${text} ago`
+  if (whole < 2) return t('time.now')
+  const relative = once('ago', (tag) => new Intl.RelativeTimeFormat(tag, { style: 'short', numeric: 'always' }))
+  const sign = Math.sign(seconds)
+  if (whole < 60) return relative.format(seconds, 'second')
+  if (whole < 3600) return relative.format(sign * Math.floor(whole / 60), 'minute')
+  if (whole < 86400 * 2) return relative.format(sign * Math.floor(whole / 3600), 'hour')
+  return relative.format(sign * Math.floor(whole / 86400), 'day')
 }
 
-const pad = (n: number): string => String(n).padStart(2, '0')
-
-/** Local time as 2026-11-22 10:30:05, the same length always. */
+/** Local date and time to the second, as the page's language writes it. */
 export function stamp(time: Date): string {
-  return (
-    `${time.getFullYear()}-${pad(time.getMonth() + 1)}-${pad(time.getDate())} ` +
-    `${pad(time.getHours())}:${pad(time.getMinutes())}:${pad(time.getSeconds())}`
-  )
+  return once('stamp', (tag) => new Intl.DateTimeFormat(tag, {
+    year: 'numeric', month: 'short', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+  })).format(time)
+}
+
+/** A point on an axis: the hour within a day or two, the day beyond. */
+export function axisTime(time: Date, bucketSeconds: number): string {
+  return bucketSeconds < 12 * 3600
+    ? once('axis hour', (tag) => new Intl.DateTimeFormat(tag, { weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })).format(time)
+    : once('axis day', (tag) => new Intl.DateTimeFormat(tag, { month: 'short', day: 'numeric' })).format(time)
 }

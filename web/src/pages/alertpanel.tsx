@@ -8,10 +8,14 @@ import { useClient, useLacks } from '../session'
 import { AlertState, HostState, SeverityBadge } from '../ui/badges'
 import { Icon } from '../ui/icons'
 import { CopyButton, Failure, Loading, Notice, Time, Why } from '../ui/parts'
+import { Technique } from '../ui/technique'
 import { HostText, ValueText } from '../ui/text'
 import { Ancestry } from './ancestry'
+import { blockTarget, fileTarget, RespondDialog, type Wanted } from './respond'
+import { Hits } from './hits'
 import { KillDialog } from './kill'
 import { Responses } from './responses'
+import { Notes, Triage } from './triage'
 
 const waiting = ['pending', 'sent']
 
@@ -55,7 +59,7 @@ function Top({ alert: a, onClose, heading }: { alert: Alert; onClose: () => void
   const queries = useQueryClient()
   const lacks = useLacks('alerts')
   const change = useMutation({
-    mutationFn: (status: AlertStatus) => client.setAlertStatus(a.id, status),
+    mutationFn: (status: AlertStatus) => client.changeAlert(a.id, { status }),
     onSettled: () => Promise.all([
       queries.invalidateQueries({ queryKey: ['alert', String(a.id)] }),
       queries.invalidateQueries({ queryKey: ['alerts'] }),
@@ -91,7 +95,11 @@ function Top({ alert: a, onClose, heading }: { alert: Alert; onClose: () => void
 
 function Body({ alert: a }: { alert: Alert }): ReactNode {
   const [target, setTarget] = useState<Process | null>(null)
+  const [wanted, setWanted] = useState<Wanted | null>(null)
+  const lacks = useLacks('respond')
   const event = a.event ?? []
+  const file = fileTarget(a)
+  const connection = blockTarget(a)
   return (
     <div className="scroll" tabIndex={0} role="group" aria-label={t('panel.label')}>
       {a.host.status !== 'online' && <Notice kind="warn">{t('panel.hostaway', { status: word('host.status', a.host.status) })}</Notice>}
@@ -120,11 +128,20 @@ function Body({ alert: a }: { alert: Alert }): ReactNode {
           {a.reason && <><dt>{t('panel.why')}</dt><dd><HostText text={a.reason} /></dd></>}
         </dl>
       </section>
+      <Triage alert={a} />
       <section>
         <h3>{t('panel.process')}</h3>
         {a.process ? <Ancestry alert={a} onKill={setTarget} /> : <p className="dim">{t('panel.noprocess')}</p>}
       </section>
+      {(file || connection) && (
+        <section className="row wrap" aria-label={t('respond.label')}>
+          {file && <Why reason={lacks}><Button size="compact-sm" variant="default" disabled={lacks !== null} onClick={() => setWanted(file)}>{t('respond.quarantine')}</Button></Why>}
+          {connection && <Why reason={lacks}><Button size="compact-sm" variant="default" disabled={lacks !== null} onClick={() => setWanted(connection)}>{t('respond.block')}</Button></Why>}
+        </section>
+      )}
       <Responses alert={a} />
+      <Hits alert={a} onKill={setTarget} />
+      <Notes alert={a} />
       <section>
         <h3>{t('panel.event')} <span className="tag mono"><HostText text={a.table} line /></span></h3>
         {event.length === 0 ? <p className="dim">{t('panel.noevent')}</p> : (
@@ -146,14 +163,7 @@ function Body({ alert: a }: { alert: Alert }): ReactNode {
         </dl>
       </section>
       <KillDialog alert={a} process={target} onClose={() => setTarget(null)} />
+      <RespondDialog host={a.host} alert={a.id} wanted={wanted} onClose={() => setWanted(null)} />
     </div>
-  )
-}
-
-/** ATT&CK ids become links only in the form that they have; anything else is text. */
-function Technique({ id }: { id: string }): ReactNode {
-  if (!/^T\d{4}(\.\d{3})?$/.test(id)) return <span className="tag"><HostText text={id} line /></span>
-  return (
-    <a className="tag info mono" href={`https://attack.mitre.org/techniques/${id.replace('.', '/')}/`} target="_blank" rel="noreferrer noopener">{id}</a>
   )
 }

@@ -1,18 +1,21 @@
 import { Button, SegmentedControl, Select, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { useEffect, useRef, type KeyboardEvent, type ReactNode } from 'react'
+import { useEffect, useMemo, useRef, type KeyboardEvent, type ReactNode } from 'react'
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { severities, type Alert, type AlertStatus } from '../api/types'
 import { t, tn, word } from '../i18n'
 import { count } from '../lib/format'
+import { bounds, rangeOf } from '../lib/timerange'
 import { useClient } from '../session'
 import { AlertState, SeverityBadge, severityClass } from '../ui/badges'
 import { Icon } from '../ui/icons'
 import { Empty, Failure, Loading, Time, useTitle } from '../ui/parts'
 import { HostText } from '../ui/text'
+import { TimeRangePicker } from '../ui/timerange'
 import { AlertPanel } from './alertpanel'
 import { NoAlerts } from './overview'
+import { PersonSelect } from './triage'
 
 const page = 100
 const statuses: (AlertStatus | 'all')[] = ['open', 'acknowledged', 'closed', 'all']
@@ -28,25 +31,33 @@ export function AlertsPage(): ReactNode {
   const host = params.get('host') ?? ''
   const q = params.get('q') ?? ''
   const [search] = useDebouncedValue(q, 250)
+  const assignee = params.get('assignee') ?? ''
+  const rule = params.get('rule') ?? ''
+  const technique = params.get('technique') ?? ''
+  const range = rangeOf(params, 'all')
+  const limits = useMemo(() => bounds(range, Date.now()), [`${range.span} ${range.from} ${range.to}`])
+  const filter = { status: status === 'all' ? '' : status, severity, host, q: search, assignee, rule, technique, ...limits }
   const alerts = useInfiniteQuery({
-    queryKey: ['alerts', 'list', status, severity, host, search],
-    queryFn: ({ pageParam }) =>
-      client.alerts({ status: status === 'all' ? '' : status, severity, host, q: search, limit: page, before: pageParam }),
+    queryKey: ['alerts', 'list', filter],
+    queryFn: ({ pageParam }) => client.alerts({ ...filter, limit: page, before: pageParam }),
     initialPageParam: '',
     getNextPageParam: (last) => (last.alerts.length < page ? undefined : String(last.alerts.at(-1)?.id)),
     placeholderData: keepPreviousData,
     refetchInterval: 60_000,
   })
-  const overview = useQuery({ queryKey: ['overview'], queryFn: client.overview, refetchInterval: 30_000 })
+  const overview = useQuery({ queryKey: ['overview', '24h'], queryFn: () => client.overview('24h'), refetchInterval: 30_000 })
   const hostInfo = useQuery({ queryKey: ['host', host], queryFn: () => client.host(host), enabled: host !== '' })
   const search_ = params.toString()
   const suffix = search_ ? `?${search_}` : ''
-  const set = (key: string, value: string): void => {
+  const change = (values: Record<string, string>): void => {
     const next = new URLSearchParams(params)
-    if (value) next.set(key, value)
-    else next.delete(key)
+    for (const [key, value] of Object.entries(values)) {
+      if (value) next.set(key, value)
+      else next.delete(key)
+    }
     setParams(next, { replace: true })
   }
+  const set = (key: string, value: string): void => change({ [key]: value })
   const close = (): void => {
     void navigate(`/alerts${suffix}`)
     // The row that was open takes the focus back.
@@ -54,7 +65,7 @@ export function AlertsPage(): ReactNode {
   }
   const list = alerts.data?.pages.flatMap((p) => p.alerts) ?? []
   const first = alerts.data?.pages[0]
-  const filtered = severity !== '' || host !== '' || search !== ''
+  const filtered = severity !== '' || host !== '' || search !== '' || assignee !== '' || rule !== '' || technique !== '' || range.span !== 'all'
   return (
     <div className="page full">
       <div className="pagehead">
@@ -68,12 +79,11 @@ export function AlertsPage(): ReactNode {
           data={statuses.map((s) => ({ value: s, label: word('alert.status', s) }))} />
         <Select size="xs" w={150} value={severity || null} onChange={(v) => set('severity', v ?? '')} clearable placeholder={t('alerts.anyseverity')}
           aria-label={t('alerts.severity')} data={severities.map((s) => ({ value: s, label: word('severity', s) }))} />
-        {host && (
-          <span className="tag info">
-            {t('alerts.onhost')} <HostText text={hostInfo.data?.hostname ?? host} line />
-            <button type="button" className="linkbutton" onClick={() => set('host', '')} aria-label={t('alerts.anyhost')}><Icon name="close" size={12} /></button>
-          </span>
-        )}
+        <TimeRangePicker value={range} onChange={(r) => change({ range: r.span === 'between' || r.span === 'all' ? '' : r.span, from: r.from, to: r.to })} />
+        <PersonSelect value={assignee} onChange={(v) => set('assignee', v)} placeholder={t('alerts.anyone')} />
+        {host && <Chip name={t('alerts.onhost')} text={hostInfo.data?.hostname ?? host} drop={t('alerts.anyhost')} onDrop={() => set('host', '')} />}
+        {rule && <Chip name={t('panel.rule')} text={rule} drop={t('alerts.anyrule')} onDrop={() => set('rule', '')} />}
+        {technique && <Chip name={t('panel.attack')} text={technique} drop={t('alerts.anytechnique')} onDrop={() => set('technique', '')} />}
       </div>
       {alerts.isError && <Failure error={alerts.error} retry={() => void alerts.refetch()} />}
       <div className={`split${id ? ' open' : ''}`}>
@@ -96,6 +106,15 @@ export function AlertsPage(): ReactNode {
         {id && <AlertPanel key={id} id={id} onClose={close} />}
       </div>
     </div>
+  )
+}
+
+function Chip({ name, text, drop, onDrop }: { name: string; text: string; drop: string; onDrop: () => void }): ReactNode {
+  return (
+    <span className="tag info" style={{ maxWidth: 260 }}>
+      {name} <HostText text={text} line />
+      <button type="button" className="linkbutton" onClick={onDrop} aria-label={drop}><Icon name="close" size={12} /></button>
+    </span>
   )
 }
 
@@ -162,6 +181,8 @@ function AlertRows({ alerts, current, suffix }: { alerts: Alert[]; current: stri
               <span className="row" style={{ gap: 8 }}>
                 <span className="title clip"><HostText text={a.title} line /></span>
                 {a.count > 1 && <span className="tag num">{tn('alert.times', a.count)}</span>}
+                {a.assignee && <span className="tag info" style={{ maxWidth: 120 }}><HostText text={a.assignee} line /></span>}
+                {a.verdict && <span className="tag">{word('verdict', a.verdict)}</span>}
               </span>
               <span className="entity clip" style={{ display: 'block' }}><HostText text={a.process?.cmdline || a.entity} mono line /></span>
             </span>

@@ -7,9 +7,11 @@ import { t, tn, word } from '../i18n'
 import { bytes, count, duration } from '../lib/format'
 import { sensorSummary, stateOf } from '../lib/health'
 import { useClient, useLacks } from '../session'
-import { AlertState, HostState, ResponseBadge, SeverityBadge, severityClass } from '../ui/badges'
+import { AlertState, HostState, SeverityBadge, severityClass } from '../ui/badges'
 import { CopyButton, Empty, Failure, Loading, Notice, Time, useTitle, Why } from '../ui/parts'
 import { HostText } from '../ui/text'
+import { Labels } from './labels'
+import { ResponseTable } from './responsetable'
 
 const Workbench = lazy(() => import('../query/workbench'))
 
@@ -39,6 +41,7 @@ export function HostPage(): ReactNode {
             <span className="clip"><HostText text={h.os} line /></span>
           </div>
         </div>
+        <Link to={`/events?host=${encodeURIComponent(h.id)}`}>{t('host.events')}</Link>
         <HostActions host={h} />
       </div>
       {h.status === 'pending' && <Pending host={h} />}
@@ -146,10 +149,11 @@ function About({ host: h }: { host: Host }): ReactNode {
             <dt>{t('host.cpu')}</dt><dd><HostText text={h.cpu} /></dd>
             <dt>{t('host.memory')}</dt><dd className="num">{bytes(h.memory_bytes)}</dd>
             <dt>{t('host.enrolled')}</dt><dd><Time at={h.enrolled_at} exact /></dd>
-            {(h.labels ?? []).length > 0 && (
+            <dt>{t('host.labels')}</dt><dd><Labels host={h} /></dd>
+            {h.groups && (
               <>
-                <dt>{t('host.labels')}</dt>
-                <dd className="row wrap">{(h.labels ?? []).map((l) => <span key={l} className="tag"><HostText text={l} line /></span>)}</dd>
+                <dt>{t('nav.groups')}</dt>
+                <dd className="row wrap" style={{ gap: 4 }}>{h.groups.map((g) => <Link key={g} className="tag info" to={`/groups/${encodeURIComponent(g)}`}><HostText text={g} line /></Link>)}</dd>
               </>
             )}
           </dl>
@@ -170,7 +174,10 @@ function About({ host: h }: { host: Host }): ReactNode {
                 {health.outbox_dropped > 0 && <span className="tag bad">{t('host.dropped', { n: health.outbox_dropped })}</span>}
               </dd>
               <dt>{t('host.respond')}</dt><dd>{word('respond', health.respond)}</dd>
-              <dt>{t('host.config')}</dt><dd className="num">{String(health.config_serial)}</dd>
+              <dt>{t('host.config')}</dt><dd className="num">
+                {String(health.config_serial)}{' '}
+                {h.config_serial !== undefined && h.config_serial !== null && BigInt(h.config_serial) !== BigInt(health.config_serial) && <span className="tag warn">{t('host.configbehind', { n: h.config_serial })}</span>}
+              </dd>
               <dt>{t('host.refused')}</dt>
               <dd>{health.refused > 0 ? <span className="tag bad">{tn('host.refusedn', health.refused)}</span> : <span className="dim num">0</span>}</dd>
             </dl>
@@ -293,23 +300,7 @@ function HostResponses({ host: h }: { host: Host }): ReactNode {
       {responses.length === 0 ? (
         <Empty title={t('host.noresponses')}><p>{t('host.noresponsestext')}</p></Empty>
       ) : (
-        <div className="tablewrap" tabIndex={0}>
-          <table className="list">
-            <thead><tr><th>{t('response.when')}</th><th>{t('response.action')}</th><th>{t('response.statecol')}</th><th>{t('response.by')}</th><th>{t('response.reason')}</th><th>{t('response.outcome')}</th></tr></thead>
-            <tbody>
-              {responses.map((r) => (
-                <tr key={r.id}>
-                  <td className="top"><Time at={r.created_at} /></td>
-                  <td className="top nowrap">{word('action', r.action)}{r.dry_run ? ` (${t('response.dryrun')})` : ''}</td>
-                  <td className="top"><ResponseBadge state={r.state} /></td>
-                  <td className="top" style={{ maxWidth: 130 }}><HostText text={r.by} line /></td>
-                  <td className="top"><HostText text={r.reason} most={120} /></td>
-                  <td><HostText text={r.error || r.seen || r.plan} most={200} /></td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <ResponseTable responses={responses} />
       )}
     </div>
   )

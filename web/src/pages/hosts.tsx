@@ -1,15 +1,17 @@
-import { Button, SegmentedControl, TextInput } from '@mantine/core'
+import { Button, SegmentedControl, Select, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useState, type ReactNode } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import type { Host } from '../api/types'
-import { t, tn } from '../i18n'
+import { t, tn, word } from '../i18n'
 import { count } from '../lib/format'
+import { sensorSummary } from '../lib/health'
 import { useClient, useLacks } from '../session'
 import { HostState, SensorHealth } from '../ui/badges'
 import { Icon } from '../ui/icons'
 import { Empty, Failure, Loading, Time, useTitle, Why } from '../ui/parts'
+import { everybody, useGroupNames } from '../ui/targets'
 import { HostText } from '../ui/text'
 import { EnrolDialog, EnrolForm } from './enrol'
 
@@ -21,12 +23,15 @@ export function HostsPage(): ReactNode {
   const [params, setParams] = useSearchParams()
   const q = params.get('q') ?? ''
   const status = params.get('status') ?? ''
+  const group = params.get('group') ?? ''
+  const label = params.get('label') ?? ''
+  const sensors = params.get('sensors') ?? ''
   const [enrolling, setEnrolling] = useState(false)
   const [search] = useDebouncedValue(q, 250)
   const lacks = useLacks('hosts')
   const hosts = useInfiniteQuery({
-    queryKey: ['hosts', 'list', search, status],
-    queryFn: ({ pageParam }) => client.hosts({ q: search, status, limit: page, offset: pageParam }),
+    queryKey: ['hosts', 'list', search, status, group, label],
+    queryFn: ({ pageParam }) => client.hosts({ q: search, status, group, label, limit: page, offset: pageParam }),
     initialPageParam: 0,
     getNextPageParam: (last, pages) => (last.hosts.length < page ? undefined : pages.length * page),
     placeholderData: keepPreviousData,
@@ -39,10 +44,11 @@ export function HostsPage(): ReactNode {
     setParams(next, { replace: true })
   }
   const first = hosts.data?.pages[0]
-  const list = hosts.data?.pages.flatMap((p) => p.hosts) ?? []
+  const loaded = hosts.data?.pages.flatMap((p) => p.hosts) ?? []
+  const list = sensors ? loaded.filter((h) => sensorsAre(h, sensors)) : loaded
   const counts = first?.counts
   const all = counts ? counts.online + counts.offline + counts.pending : 0
-  const noneAtAll = first !== undefined && all === 0 && search === '' && status === ''
+  const noneAtAll = first !== undefined && all === 0 && search === '' && status === '' && group === '' && label === ''
   const labels: [string, string, number | undefined][] = [
     ['', t('hosts.all'), all],
     ['online', t('host.status.online'), counts?.online],
@@ -69,6 +75,14 @@ export function HostsPage(): ReactNode {
           <SegmentedControl
             size="xs" value={status} onChange={(v) => set('status', v)} aria-label={t('hosts.status')}
             data={labels.map(([value, label, n]) => ({ value, label: n === undefined ? label : `${label} ${count(n)}` }))} />
+          <GroupFilter value={group} onChange={(v) => set('group', v)} />
+          <Select size="xs" w={190} value={sensors || null} onChange={(v) => set('sensors', v ?? '')} clearable placeholder={t('hosts.anysensors')} aria-label={t('hosts.sensors')}
+            data={sensorFilters.map((s) => ({ value: s, label: word('hosts.sensorfilter', s) }))} />
+          {label && (
+            <span className="tag info">{t('host.labels')}: <HostText text={label} line />
+              <button type="button" className="linkbutton" onClick={() => set('label', '')} aria-label={t('hosts.anylabel')}><Icon name="close" size={12} /></button>
+            </span>
+          )}
         </div>
       )}
       {hosts.isError && <Failure error={hosts.error} retry={() => void hosts.refetch()} />}
@@ -88,16 +102,39 @@ export function HostsPage(): ReactNode {
           </Empty>
         )}
         {list.length > 0 && <HostTable hosts={list} />}
-        {first && list.length < first.total && (
+        {first && (loaded.length < first.total || list.length < loaded.length) && (
           <div className="listfoot">
             {t('list.shown', { n: list.length, total: first.total })}
-            <Button size="compact-sm" variant="default" loading={hosts.isFetchingNextPage} onClick={() => void hosts.fetchNextPage()}>{t('list.more')}</Button>
+            {hosts.hasNextPage && <Button size="compact-sm" variant="default" loading={hosts.isFetchingNextPage} onClick={() => void hosts.fetchNextPage()}>{t('list.more')}</Button>}
           </div>
         )}
       </div>
       <EnrolDialog open={enrolling} onClose={() => setEnrolling(false)} />
     </div>
   )
+}
+
+const sensorFilters = ['healthy', 'degraded', 'failed', 'lost', 'unknown'] as const
+
+function sensorsAre(h: Host, wanted: string): boolean {
+  const s = sensorSummary(h.health)
+  switch (wanted) {
+    case 'lost':
+      return s.lost > 0n
+    case 'degraded':
+      return s.degraded > 0
+    case 'failed':
+      return s.failed > 0
+    default:
+      return s.state === wanted
+  }
+}
+
+function GroupFilter({ value, onChange }: { value: string; onChange: (group: string) => void }): ReactNode {
+  const names = useGroupNames().filter((n) => n !== everybody)
+  if (names.length === 0 && value === '') return null
+  const options = [...new Set([...names, ...(value ? [value] : [])])]
+  return <Select size="xs" w={170} value={value || null} onChange={(v) => onChange(v ?? '')} clearable searchable placeholder={t('hosts.anygroup')} aria-label={t('hosts.group')} data={options} />
 }
 
 function HostTable({ hosts }: { hosts: Host[] }): ReactNode {

@@ -71,7 +71,7 @@ function KillForm({ alert: a, process: p, onClose }: { alert: Alert; process: Pr
 }
 
 /** What the host says it would do. */
-function Planned({ id }: { id: string }): ReactNode {
+export function Planned({ id }: { id: string }): ReactNode {
   const client = useClient()
   const plan = useQuery({
     queryKey: ['responses', 'one', id],
@@ -90,7 +90,7 @@ function Planned({ id }: { id: string }): ReactNode {
   )
 }
 
-function Line({ name, children }: { name: string; children: ReactNode }): ReactNode {
+export function Line({ name, children }: { name: string; children: ReactNode }): ReactNode {
   return (
     <div className="field">
       <span>{name}</span>

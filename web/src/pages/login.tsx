@@ -5,6 +5,7 @@ import { ApiError } from '../api/client'
 import { t } from '../i18n'
 import { become, useClient } from '../session'
 import { Logo } from '../ui/logo'
+import { LanguageSelect } from '../ui/language'
 import { errorText, Notice, useTitle } from '../ui/parts'
 
 export function LoginPage(): ReactNode {
@@ -79,6 +80,7 @@ export function LoginPage(): ReactNode {
         <p className="dim" style={{ fontSize: 12.5 }}>
           {t('login.help')}
         </p>
+        <div className="userlang"><LanguageSelect /></div>
       </form>
     </main>
   )

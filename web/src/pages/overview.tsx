@@ -1,30 +1,59 @@
-import { useQuery } from '@tanstack/react-query'
+import { SegmentedControl } from '@mantine/core'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
-import { Link } from 'react-router'
-import { severities, type Host, type Overview } from '../api/types'
-import { t, tn } from '../i18n'
+import { Link, useSearchParams } from 'react-router'
+import { ranges, severities, type Host, type Overview } from '../api/types'
+import { t, tn, word } from '../i18n'
 import { count } from '../lib/format'
 import { sensorSummary } from '../lib/health'
 import { useClient } from '../session'
 import { HostState, SensorHealth, SeverityBadge, severityClass } from '../ui/badges'
 import { Empty, Failure, Loading, Time, useTitle } from '../ui/parts'
 import { HostText } from '../ui/text'
+import { AlertsOverTime, FailedResponses, SensorTable, TopHosts, TopRules, TopTechniques } from './overviewparts'
 
 export function OverviewPage(): ReactNode {
   useTitle(t('nav.overview'))
   const client = useClient()
-  const overview = useQuery({ queryKey: ['overview'], queryFn: client.overview, refetchInterval: 30_000 })
+  const [params, setParams] = useSearchParams()
+  const asked = params.get('range')
+  const range = ranges.find((r) => r === asked) ?? '24h'
+  const overview = useQuery({
+    queryKey: ['overview', range],
+    queryFn: () => client.overview(range),
+    placeholderData: keepPreviousData,
+    refetchInterval: 30_000,
+  })
+  const o = overview.data
   return (
-    <div className="page">
+    <div className="page" tabIndex={0}>
       <div className="pagehead">
         <h1>{t('nav.overview')}</h1>
+        <div className="actions">
+          <SegmentedControl size="xs" aria-label={t('range.label')} value={range} onChange={(v) => setParams(v === '24h' ? {} : { range: v }, { replace: true })}
+            data={ranges.map((r) => ({ value: r, label: word('range', r) }))} />
+        </div>
       </div>
       {overview.isError && <Failure error={overview.error} retry={() => void overview.refetch()} />}
-      <Tiles overview={overview.data} />
+      <Tiles overview={o} />
+      {o?.alerts.over_time && (
+        <div className="columns wide">
+          <AlertsOverTime overview={o} />
+          <TopTechniques overview={o} range={range} />
+        </div>
+      )}
       <div className="columns">
-        <LatestAlerts overview={overview.data} />
+        <LatestAlerts overview={o} />
         <HostsToLookAt />
       </div>
+      {o && (
+        <div className="columns">
+          {o.sensors.by_name && <SensorTable overview={o} />}
+          {o.failed && <FailedResponses overview={o} />}
+          {o.top_rules && <TopRules overview={o} range={range} />}
+          {o.top_hosts && <TopHosts overview={o} range={range} />}
+        </div>
+      )}
     </div>
   )
 }
@@ -36,57 +65,58 @@ function Tiles({ overview: o }: { overview: Overview | undefined }): ReactNode {
   const wait = <span className="dim">–</span>
   return (
     <div className="tiles">
-      <Link to="/alerts?status=open" className="card tile">
+      <section className="card tile" aria-label={t('overview.alerts')}>
         <span className="name">{t('overview.alerts')}</span>
-        <span className="big">{o ? count(open) : wait}</span>
+        <span className="big">{o ? <Link to="/alerts?status=open">{count(open)}</Link> : wait}</span>
         <span className="parts">
           {o && open === 0 && <span className="dim">{t('overview.noopen')}</span>}
           {severities.map((s) => {
             const n = o?.alerts.open_by_severity[s] ?? 0
             return n > 0 ? (
-              <span key={s} className="row num" style={{ gap: 5 }}>
+              <Link key={s} to={`/alerts?status=open&severity=${s}`} className="row num" style={{ gap: 5 }}>
                 <SeverityBadge severity={s} /> {count(n)}
-              </span>
+              </Link>
             ) : null
           })}
         </span>
-      </Link>
-      <Link to="/hosts" className="card tile">
+      </section>
+      <section className="card tile" aria-label={t('overview.hosts')}>
         <span className="name">{t('overview.hosts')}</span>
         <span className="big">
-          {o ? count(o.hosts.online) : wait}
+          {o ? <Link to="/hosts?status=online">{count(o.hosts.online)}</Link> : wait}
           {o && <small>{t('overview.online', { n: hosts })}</small>}
         </span>
         <span className="parts num">
           {o && (
             <>
-              <span>{tn('overview.offline', o.hosts.offline)}</span>
-              {o.hosts.pending > 0 && <span className="tag warn">{tn('overview.pending', o.hosts.pending)}</span>}
+              <Link to="/hosts?status=offline">{tn('overview.offline', o.hosts.offline)}</Link>
+              {o.hosts.pending > 0 && <Link to="/hosts?status=pending" className="tag warn">{tn('overview.pending', o.hosts.pending)}</Link>}
+              {(o.hosts_over_quota ?? 0) > 0 && <span className="tag warn">{tn('overview.overquota', o.hosts_over_quota ?? 0)}</span>}
             </>
           )}
         </span>
-      </Link>
-      <Link to="/hosts" className="card tile">
+      </section>
+      <section className="card tile" aria-label={t('overview.sensors')}>
         <span className="name">{t('overview.sensors')}</span>
         <span className="big">
-          {o ? count(o.sensors.healthy) : wait}
+          {o ? <Link to="/hosts?sensors=healthy">{count(o.sensors.healthy)}</Link> : wait}
           {o && <small>{sensors === 0 ? t('overview.nosensors') : t('overview.healthy', { n: sensors })}</small>}
         </span>
         <span className="parts num">
-          {o && o.sensors.degraded > 0 && <span className="tag warn">{t('overview.degraded', { n: o.sensors.degraded })}</span>}
-          {o && o.sensors.failed > 0 && <span className="tag bad">{t('overview.failed', { n: o.sensors.failed })}</span>}
-          {o && sensors > 0 && <span className={BigInt(o.sensors.lost_events) > 0n ? 'tag warn' : 'dim'}>{t('overview.lost', { n: o.sensors.lost_events })}</span>}
+          {o && o.sensors.degraded > 0 && <Link to="/hosts?sensors=degraded" className="tag warn">{t('overview.degraded', { n: o.sensors.degraded })}</Link>}
+          {o && o.sensors.failed > 0 && <Link to="/hosts?sensors=failed" className="tag bad">{t('overview.failed', { n: o.sensors.failed })}</Link>}
+          {o && sensors > 0 && <Link to="/hosts?sensors=lost" className={BigInt(o.sensors.lost_events) > 0n ? 'tag warn' : 'dim'}>{t('overview.lost', { n: o.sensors.lost_events })}</Link>}
         </span>
-      </Link>
-      <div className="card tile">
+      </section>
+      <section className="card tile" aria-label={t('overview.responses')}>
         <span className="name">{t('overview.responses')}</span>
-        <span className="big">{o ? count(o.failed_responses) : wait}</span>
+        <span className="big">{o ? <Link to="/responses?show=failed">{count(o.failed_responses)}</Link> : wait}</span>
         <span className="parts num">
           {o && (
             <Link to="/rules">{t('overview.rules', { enabled: o.rules.enabled, total: o.rules.total })}</Link>
           )}
         </span>
-      </div>
+      </section>
     </div>
   )
 }
@@ -194,7 +224,7 @@ function HostsToLookAt(): ReactNode {
                   </td>
                   <td><HostState status={h.status} /></td>
                   <td><SensorHealth health={h.health} status={h.status} /></td>
-                  <td className="right num">{count(h.open_alerts)}</td>
+                  <td className="right num"><Link to={`/alerts?status=open&host=${encodeURIComponent(h.id)}`}>{count(h.open_alerts)}</Link></td>
                 </tr>
               ))}
             </tbody>

@@ -10,6 +10,7 @@ import { chosen } from '../query/targets'
 import { useClient } from '../session'
 import { Icon } from '../ui/icons'
 import { Empty, Failure, Loading, Time, useTitle } from '../ui/parts'
+import { everybody } from '../ui/targets'
 import { HostText } from '../ui/text'
 
 export default function QueriesPage(): ReactNode {
@@ -19,6 +20,7 @@ export default function QueriesPage(): ReactNode {
   const navigate = useNavigate()
   const [params] = useSearchParams()
   const hostID = params.get('host') ?? ''
+  const group = params.get('group') ?? ''
   const host = useQuery({ queryKey: ['host', hostID], queryFn: () => client.host(hostID), enabled: hostID !== '' })
   if (hostID !== '' && host.isPending) return <div className="page"><Loading /></div>
   return (
@@ -32,7 +34,7 @@ export default function QueriesPage(): ReactNode {
         )}
       </div>
       <Workbench id={id} onOpen={(run) => void navigate(`/queries/${encodeURIComponent(run)}`)}
-        first={{ sql: params.get('sql') ?? undefined, target: host.data ? { all: false, hosts: [chosen(host.data)] } : undefined }}>
+        first={{ sql: params.get('sql') ?? undefined, target: host.data ? { all: false, hosts: [chosen(host.data)] } : group && group !== everybody ? { all: false, hosts: [], groups: [group] } : undefined }}>
         <History />
       </Workbench>
     </div>

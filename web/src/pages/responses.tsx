@@ -1,9 +1,11 @@
 import type { ReactNode } from 'react'
 import type { Alert, Response } from '../api/types'
 import { t, word } from '../i18n'
+import { asResponse } from '../lib/ruleaction'
 import { ResponseBadge } from '../ui/badges'
 import { Time } from '../ui/parts'
 import { HostText } from '../ui/text'
+import { targetText, UndoButton } from './undo'
 
 /** What was done about an alert: by its rule, and by people. */
 export function Responses({ alert: a }: { alert: Alert }): ReactNode {
@@ -22,6 +24,7 @@ export function Responses({ alert: a }: { alert: Alert }): ReactNode {
               <span>{word('action', x.action)}</span>
               <span className={`tag ${x.state === 'done' ? 'ok' : x.state === 'failed' ? 'bad' : ''}`}><HostText text={word('action.state', x.state)} line /></span>
               {x.detail && <HostText text={x.detail} />}
+              {x.undo && <UndoButton response={asResponse(a, x)} />}
             </div>
           ))}
         </div>
@@ -32,14 +35,17 @@ export function Responses({ alert: a }: { alert: Alert }): ReactNode {
 
 function One({ response: r }: { response: Response }): ReactNode {
   const args = r.args as { pid?: number | bigint } | null
+  const target = targetText(r)
   const waiting = r.state === 'pending' || r.state === 'sent'
   return (
     <div className="response" data-response={r.id} data-state={r.state}>
       <div className="row wrap">
         <b>{word('action', r.action)}</b>
         {args?.pid !== undefined && <span className="dim num">{t('process.pid', { pid: String(args.pid) })}</span>}
+        {target && <span className="mono clip" style={{ maxWidth: 320 }}><HostText text={target} line /></span>}
         {r.dry_run && <span className="tag">{t('response.dryrun')}</span>}
         <ResponseBadge state={r.state} />
+        <UndoButton response={r} />
         <span className="dim" style={{ marginLeft: 'auto' }}><Time at={r.finished_at ?? r.created_at} /></span>
       </div>
       <dl className="facts">

@@ -1,13 +1,15 @@
 import { Button, Modal, Switch, TextInput } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState, type ReactNode } from 'react'
-import { useSearchParams } from 'react-router'
+import { Link, useSearchParams } from 'react-router'
 import type { Rule } from '../api/types'
 import { t, tn, word } from '../i18n'
 import { useClient, useLacks } from '../session'
 import { SeverityBadge } from '../ui/badges'
+import { ConfirmButton } from '../ui/confirm'
 import { Icon } from '../ui/icons'
 import { Empty, Failure, Loading, Notice, Time, useTitle, Why } from '../ui/parts'
+import { GroupSelect, TargetTags } from '../ui/targets'
 import { HostText } from '../ui/text'
 
 /** Actions that only tell; the others change something on a host. */
@@ -20,6 +22,7 @@ export function RulesPage(): ReactNode {
   const [params, setParams] = useSearchParams()
   const id = params.get('id')
   const [find, setFind] = useState('')
+  const lacks = useLacks('rules')
   const list = useQuery({ queryKey: ['rules'], queryFn: client.rules })
   const rules = list.data?.rules ?? []
   const text = find.trim().toLowerCase()
@@ -34,6 +37,9 @@ export function RulesPage(): ReactNode {
           <h1>{t('nav.rules')}</h1>
           <div className="sub">{t('rules.sub')}</div>
         </div>
+        <div className="actions">
+          <Why reason={lacks}><Button size="xs" component={Link} to="/rules/new" data-disabled={lacks !== null || undefined} leftSection={<Icon name="plus" size={15} />}>{t('rules.new')}</Button></Why>
+        </div>
       </div>
       <div className="toolbar">
         <TextInput size="xs" w={280} value={find} onChange={(e) => setFind(e.currentTarget.value)} placeholder={t('rules.search')}
@@ -47,14 +53,14 @@ export function RulesPage(): ReactNode {
         {shown.length > 0 && (
           <div className="tablewrap">
             <table className="list">
-              <thead><tr><th>{t('rules.enabled')}</th><th>{t('rules.name')}</th><th>{t('rules.severity')}</th><th>{t('rules.type')}</th><th>{t('rules.attack')}</th><th>{t('rules.actions')}</th></tr></thead>
+              <thead><tr><th>{t('rules.enabled')}</th><th>{t('rules.name')}</th><th>{t('rules.severity')}</th><th>{t('rules.type')}</th><th>{t('rules.attack')}</th><th>{t('rules.actions')}</th><th>{t('groups.targets')}</th></tr></thead>
               <tbody>{shown.map((r) => <Row key={String(r.id)} rule={r} onOpen={() => choose(String(r.id))} />)}</tbody>
             </table>
           </div>
         )}
       </div>
       <Modal opened={open !== undefined} onClose={() => choose(null)} size="xl" title={open?.name ?? ''} closeButtonProps={{ 'aria-label': t('close') }}>
-        {open && <Detail rule={open} />}
+        {open && <Detail rule={open} onGone={() => choose(null)} />}
       </Modal>
     </div>
   )
@@ -80,7 +86,7 @@ function Row({ rule: r, onOpen }: { rule: Rule; onOpen: () => void }): ReactNode
       <td style={{ maxWidth: 440 }}>
         <button type="button" className="linkbutton main-link" onClick={onOpen} style={{ textAlign: 'left' }}><HostText text={r.name} most={120} /></button>
         <div className="dim clip" style={{ fontSize: 12.25 }}><HostText text={r.description} line /></div>
-        {r.error && <span className="tag bad">{t('rules.broken')}</span>}
+        {r.error && <span className="tag bad">{t('rules.broken')}</span>} {r.source === 'console' && <span className="tag info">{t('rules.source.console')}</span>}
       </td>
       <td><SeverityBadge severity={r.severity} /></td>
       <td className="nowrap">{word('rules.type', r.type)}{(r.platform ?? []).length > 0 && <div className="dim" style={{ fontSize: 12 }}>{(r.platform ?? []).join(', ')}</div>}</td>
@@ -93,11 +99,12 @@ function Row({ rule: r, onOpen }: { rule: Rule; onOpen: () => void }): ReactNode
           </span>
         )}
       </td>
+      <td><TargetTags targets={r.targets} /></td>
     </tr>
   )
 }
 
-function Detail({ rule: r }: { rule: Rule }): ReactNode {
+function Detail({ rule: r, onGone }: { rule: Rule; onGone: () => void }): ReactNode {
   return (
     <div className="stack" style={{ gap: 16 }}>
       <p><HostText text={r.description} /></p>
@@ -113,7 +120,51 @@ function Detail({ rule: r }: { rule: Rule }): ReactNode {
         <h3>{(r.conditions ?? []).length > 1 ? (r.match === 'all' ? t('rules.allof') : t('rules.anyof')) : t('rules.condition')}</h3>
         {(r.conditions ?? []).map((c, i) => <div key={i} className="codebox"><HostText text={c} mono most={4000} /></div>)}
       </section>
+      {r.targets !== undefined && <Given rule={r} />}
       <Approval rule={r} />
+      <Manage rule={r} onGone={onGone} />
+    </div>
+  )
+}
+
+/** The groups that a rule is given to; another choice ends its approval. */
+function Given({ rule: r }: { rule: Rule }): ReactNode {
+  const client = useClient()
+  const queries = useQueryClient()
+  const lacks = useLacks('rules')
+  const [targets, setTargets] = useState(r.targets ?? [])
+  const save = useMutation({ mutationFn: () => client.changeRule(r.id, { targets }), onSettled: () => queries.invalidateQueries({ queryKey: ['rules'] }) })
+  const changed = targets.toSorted().join() !== (r.targets ?? []).toSorted().join()
+  return (
+    <section className="stack">
+      <h3>{t('groups.targets')}</h3>
+      <div className="row" style={{ alignItems: 'flex-start' }}>
+        <div className="grow"><GroupSelect size="xs" value={targets} onChange={setTargets} disabled={lacks !== null} /></div>
+        {changed && <Button size="xs" loading={save.isPending} onClick={() => save.mutate()}>{t('save')}</Button>}
+      </div>
+      {changed && r.approved && <p className="dim">{t('rules.targetsapproval')}</p>}
+      {save.isError && <Failure error={save.error} />}
+    </section>
+  )
+}
+
+function Manage({ rule: r, onGone }: { rule: Rule; onGone: () => void }): ReactNode {
+  const client = useClient()
+  const queries = useQueryClient()
+  const lacks = useLacks('rules')
+  const part = encodeURIComponent(String(r.id))
+  if (lacks) return null
+  return (
+    <div className="row wrap">
+      {r.editable && <Button size="xs" variant="default" component={Link} to={`/rules/edit/${part}`}>{t('edit.edit')}</Button>}
+      <Button size="xs" variant="default" component={Link} to={`/rules/new?copy=${part}`}>{t('edit.copy')}</Button>
+      {r.editable && (
+        <ConfirmButton label={t('edit.delete')} title={t('rules.delete')} act={() => client.removeRule(r.id)}
+          onDone={() => { onGone(); void queries.invalidateQueries({ queryKey: ['rules'] }) }}>
+          <p>{t('rules.deletetext')} <b><HostText text={r.name} most={120} /></b></p>
+        </ConfirmButton>
+      )}
+      {!r.editable && <span className="dim">{t('edit.readonly')}</span>}
     </div>
   )
 }

@@ -5,6 +5,7 @@ import { dataClasses, roles, type Role, type User } from '../api/types'
 import { t, word } from '../i18n'
 import { useClient, useLacks, useMe } from '../session'
 import { CodeBox, Empty, Failure, Loading, Notice, Time, useTitle } from '../ui/parts'
+import { everybody, GroupSelect, TargetTags, useGroupsKnown } from '../ui/targets'
 import { HostText } from '../ui/text'
 import { leastPassword } from './password'
 
@@ -35,13 +36,14 @@ export function UsersPage(): ReactNode {
         {users.length > 0 && (
           <div className="tablewrap">
             <table className="list">
-              <thead><tr><th>{t('users.name')}</th><th>{t('users.role')}</th><th>{t('users.classes')}</th><th>{t('users.lastlogin')}</th><th className="right">{t('users.tokens')}</th><th /></tr></thead>
+              <thead><tr><th>{t('users.name')}</th><th>{t('users.role')}</th><th>{t('users.classes')}</th><th>{t('nav.groups')}</th><th>{t('users.lastlogin')}</th><th className="right">{t('users.tokens')}</th><th /></tr></thead>
               <tbody>
                 {users.map((u) => (
                   <tr key={u.name}>
                     <td><b><HostText text={u.name} line /></b> {u.name === me.name && <span className="tag info">{t('users.you')}</span>} {u.disabled && <span className="tag">{t('users.disabled')}</span>}</td>
                     <td>{word('role', u.role)}</td>
                     <td><span className="row wrap" style={{ gap: 4 }}>{(u.classes ?? []).map((c) => <span key={c} className={`tag ${c === 'secret' ? 'warn' : ''}`}>{word('class', c)}</span>)}</span></td>
+                    <td><TargetTags targets={u.groups} /></td>
                     <td><Time at={u.last_login} /></td>
                     <td className="right num">{u.tokens ?? 0}</td>
                     <td className="right nowrap">
@@ -73,11 +75,14 @@ function Form({ user, onDone }: { user?: User; onDone: () => void }): ReactNode 
   const [password, setPassword] = useState('')
   const [role, setRole] = useState<Role>(user?.role ?? 'analyst')
   const [classes, setClasses] = useState<string[]>(user?.classes ?? ['inventory', 'network'])
+  const [groups, setGroups] = useState<string[]>(user?.groups ?? [everybody])
+  // A server without groups refuses a field that it does not know.
+  const grouped = useGroupsKnown()
   const save = useMutation({
     mutationFn: () =>
       user
-        ? client.changeUser(user.name, { role, classes, ...(password ? { password } : {}) })
-        : client.createUser({ name, password, role, classes }),
+        ? client.changeUser(user.name, { role, classes, ...(grouped ? { groups } : {}), ...(password ? { password } : {}) })
+        : client.createUser({ name, password, role, classes, ...(grouped ? { groups } : {}) }),
     onSuccess: async () => {
       onDone()
       await queries.invalidateQueries({ queryKey: ['users'] })
@@ -97,6 +102,7 @@ function Form({ user, onDone }: { user?: User; onDone: () => void }): ReactNode 
       <Checkbox.Group label={t('users.classes')} description={t('users.classestext')} value={classes} onChange={setClasses}>
         <div className="row wrap" style={{ marginTop: 8, gap: 14 }}>{dataClasses.map((c) => <Checkbox key={c} size="xs" value={c} label={word('class', c)} />)}</div>
       </Checkbox.Group>
+      {grouped && <GroupSelect label={t('users.groups')} description={t('users.groupstext')} value={groups} onChange={setGroups} />}
       {save.isError && <Failure error={save.error} />}
       <div className="row" style={{ justifyContent: 'flex-end' }}>
         <Button variant="default" onClick={onDone}>{t('cancel')}</Button>

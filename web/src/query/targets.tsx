@@ -1,4 +1,4 @@
-import { Button, Checkbox, Popover, SegmentedControl, TextInput } from '@mantine/core'
+import { Button, Checkbox, MultiSelect, Popover, SegmentedControl, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useState, type ReactNode } from 'react'
@@ -8,6 +8,7 @@ import { count } from '../lib/format'
 import { useClient } from '../session'
 import { HostState } from '../ui/badges'
 import { Icon } from '../ui/icons'
+import { everybody, useGroupNames } from '../ui/targets'
 import { HostText } from '../ui/text'
 
 export interface Chosen {
@@ -15,14 +16,19 @@ export interface Chosen {
   hostname: string
   status: HostStatus
 }
-export type Target = { all: true } | { all: false; hosts: Chosen[] }
+/** All hosts, or those chosen and those of the chosen groups. */
+export type Target = { all: true } | { all: false; hosts: Chosen[]; groups?: string[] }
 
 export const chosen = (h: Host): Chosen => ({ id: h.id, hostname: h.hostname, status: h.status })
 
 export function Targets({ value, onChange }: { value: Target; onChange: (t: Target) => void }): ReactNode {
   const client = useClient()
   const [kept, setKept] = useState<Chosen[]>(value.all ? [] : value.hosts)
-  const overview = useQuery({ queryKey: ['overview'], queryFn: client.overview })
+  const [keptGroups, setKeptGroups] = useState<string[]>(value.all ? [] : (value.groups ?? []))
+  const known = useGroupNames().filter((n) => n !== everybody)
+  const groups = value.all ? keptGroups : (value.groups ?? [])
+  const kind = value.all ? 'all' : value.groups !== undefined ? 'groups' : 'chosen'
+  const overview = useQuery({ queryKey: ['overview', '24h'], queryFn: () => client.overview('24h') })
   const picked = value.all ? kept : value.hosts
   const online = value.all ? overview.data?.hosts.online : picked.filter((h) => h.status === 'online').length
   const offline = value.all ? overview.data?.hosts.offline : picked.filter((h) => h.status !== 'online').length
@@ -30,14 +36,20 @@ export function Targets({ value, onChange }: { value: Target; onChange: (t: Targ
     setKept(hosts)
     onChange({ all: false, hosts })
   }
+  const choose = (v: string): void =>
+    onChange(v === 'all' ? { all: true } : v === 'groups' ? { all: false, hosts: [], groups: keptGroups } : { all: false, hosts: kept })
+  const kinds = [{ value: 'all', label: t('targets.all') }, { value: 'chosen', label: t('targets.chosen') }]
+  if (known.length > 0 || kind === 'groups') kinds.push({ value: 'groups', label: t('nav.groups') })
   return (
     <>
-      <SegmentedControl size="xs" aria-label={t('targets.label')} value={value.all ? 'all' : 'chosen'}
-        onChange={(v) => onChange(v === 'all' ? { all: true } : { all: false, hosts: kept })}
-        data={[{ value: 'all', label: t('targets.all') }, { value: 'chosen', label: t('targets.chosen') }]} />
-      {!value.all && <Picker picked={picked} onChange={set} />}
+      <SegmentedControl size="xs" aria-label={t('targets.label')} value={kind} onChange={choose} data={kinds} />
+      {kind === 'chosen' && <Picker picked={picked} onChange={set} />}
+      {kind === 'groups' && (
+        <MultiSelect size="xs" miw={180} aria-label={t('targets.groups')} placeholder={groups.length === 0 ? t('targets.groups') : undefined} value={groups} searchable
+          data={[...new Set([...known, ...groups])]} onChange={(names) => { setKeptGroups(names); onChange({ all: false, hosts: [], groups: names }) }} />
+      )}
       <span className="dim num nowrap">
-        {online === undefined ? '' : t('targets.counts', { online: count(online), offline: count(offline ?? 0) })}
+        {online === undefined || kind === 'groups' ? '' : t('targets.counts', { online: count(online), offline: count(offline ?? 0) })}
       </span>
     </>
   )

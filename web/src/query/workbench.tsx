@@ -50,7 +50,7 @@ export default function Workbench({ id, host, first, onOpen, children }: Props):
     mutationFn: () =>
       client.ask({
         sql,
-        ...(target.all ? { all: true } : { hosts: target.hosts.map((h) => h.id) }),
+        ...(target.all ? { all: true } : target.groups ? { groups: target.groups } : { hosts: target.hosts.map((h) => h.id) }),
         deadline_s: Number(deadline) || defaults.deadline,
         max_rows: Number(cap) || defaults.rows,
       }),
@@ -61,7 +61,7 @@ export default function Workbench({ id, host, first, onOpen, children }: Props):
       onOpen(q.id)
     },
   })
-  const nobody = !target.all && target.hosts.length === 0
+  const nobody = !target.all && target.hosts.length === 0 && (target.groups ?? []).length === 0
   const reason = lacks ?? (nobody ? t('query.nobody') : sql.trim() === '' ? t('query.nosql') : null)
   const run = (): void => {
     editor.current?.settle()

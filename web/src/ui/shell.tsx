@@ -4,7 +4,7 @@ import { useEffect, useState, type ReactNode } from 'react'
 import { NavLink, Link, useNavigate } from 'react-router'
 import { followFleet } from '../api/live'
 import type { StreamState } from '../api/stream'
-import { t, word, type Key } from '../i18n'
+import { languages, setLanguage, t, useLanguage, word, type Key, type Language } from '../i18n'
 import { useClient, useMe, useSignOut } from '../session'
 import { Icon, type IconName } from './icons'
 import { Logo } from './logo'
@@ -20,8 +20,11 @@ interface Entry {
 const watch: Entry[] = [
   { to: '/', icon: 'overview', label: 'nav.overview' },
   { to: '/alerts', icon: 'alerts', label: 'nav.alerts' },
+  { to: '/events', icon: 'events', label: 'nav.events' },
   { to: '/hosts', icon: 'hosts', label: 'nav.hosts' },
+  { to: '/groups', icon: 'groups', label: 'nav.groups' },
   { to: '/queries', icon: 'query', label: 'nav.queries' },
+  { to: '/responses', icon: 'responses', label: 'nav.responses' },
 ]
 const content: Entry[] = [
   { to: '/rules', icon: 'rules', label: 'nav.rules' },
@@ -30,6 +33,7 @@ const content: Entry[] = [
 const admin: Entry[] = [
   { to: '/users', icon: 'users', label: 'nav.users', right: 'users' },
   { to: '/audit', icon: 'audit', label: 'nav.audit', right: 'audit' },
+  { to: '/settings', icon: 'settings', label: 'nav.settings', right: 'settings' },
 ]
 
 export function Shell({ children }: { children: ReactNode }): ReactNode {
@@ -76,7 +80,7 @@ function Links({ entries }: { entries: Entry[] }): ReactNode {
 
 function OpenAlerts(): ReactNode {
   const client = useClient()
-  const overview = useQuery({ queryKey: ['overview'], queryFn: client.overview, refetchInterval: 30_000 })
+  const overview = useQuery({ queryKey: ['overview', '24h'], queryFn: () => client.overview('24h'), refetchInterval: 30_000 })
   const open = Object.values(overview.data?.alerts.open_by_severity ?? {}).reduce((a, b) => a + b, 0)
   if (open === 0) return null
   return (
@@ -103,6 +107,7 @@ function UserMenu(): ReactNode {
   const signOut = useSignOut()
   const navigate = useNavigate()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
+  const language = useLanguage()
   const schemes = ['light', 'dark', 'auto'] as const
   return (
     <Menu position="right-end" width={210} withinPortal shadow="md">
@@ -126,6 +131,13 @@ function UserMenu(): ReactNode {
             rightSection={colorScheme === s ? <Icon name="check" size={14} /> : null}
           >
             {t(`theme.${s}`)}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Label>{t('language.label')}</Menu.Label>
+        {(Object.keys(languages) as Language[]).map((l) => (
+          <Menu.Item key={l} lang={l === 'zh' ? 'zh-Hans' : l} onClick={() => setLanguage(l)} rightSection={language === l ? <Icon name="check" size={14} /> : null}>
+            {languages[l]}
           </Menu.Item>
         ))}
         <Menu.Divider />

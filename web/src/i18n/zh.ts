@@ -1,0 +1,2 @@
+import type { en } from './en'
+export const zh: Partial<Record<keyof typeof en, string>> = {}
