@@ -161,6 +161,71 @@ func TestOrdinaryCommandsAreQuiet(t *testing.T) {
 	}
 }
 
+// TestOrdinaryWindowsIsQuiet does what any Windows host does all day. Only
+// what is kept for the record may match, not what asks for attention.
+func TestOrdinaryWindowsIsQuiet(t *testing.T) {
+	rules, err := LoadRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := rule.NewSet(rules, "windows")
+	at := time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)
+	quiet := func(ev *rule.Event, what string) {
+		ev.Time = at
+		set.Match(ev, func(r *rule.Rule) {
+			if !slices.Equal(r.Actions, []string{"log"}) {
+				t.Errorf("%s hits %s", what, r.ID)
+			}
+		})
+	}
+	const sys = `C:\Windows\System32\`
+	for _, c := range [][3]string{
+		{sys + "svchost.exe", sys + "svchost.exe -k netsvcs -p -s Schedule", sys + "services.exe"},
+		{sys + "taskhostw.exe", "taskhostw.exe", sys + "svchost.exe"},
+		{sys + "cmd.exe", `"C:\Windows\system32\cmd.exe"`, `C:\Windows\explorer.exe`},
+		{sys + `WindowsPowerShell\v1.0\powershell.exe`, `powershell.exe -NoProfile -ExecutionPolicy Bypass -File C:\Scripts\backup.ps1`, `C:\Windows\explorer.exe`},
+		{sys + "rundll32.exe", `rundll32.exe shell32.dll,Control_RunDLL desk.cpl`, `C:\Windows\explorer.exe`},
+		{sys + "net.exe", `net use Z: \\server\share`, sys + "cmd.exe"},
+		{sys + "reg.exe", `reg query HKLM\SOFTWARE\Microsoft`, sys + "cmd.exe"},
+		{sys + "vssadmin.exe", `vssadmin list shadows`, sys + "cmd.exe"},
+		{sys + "schtasks.exe", `schtasks /query`, sys + "cmd.exe"},
+		{sys + "wbem\\WMIC.exe", `wmic os get caption`, sys + "cmd.exe"},
+		{`C:\Program Files\Google\Chrome\Application\chrome.exe`, `"C:\Program Files\Google\Chrome\Application\chrome.exe" --type=renderer`, `C:\Program Files\Google\Chrome\Application\chrome.exe`},
+		{`C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE`, `WINWORD.EXE /n "C:\Users\bob\a.docx"`, `C:\Windows\explorer.exe`},
+		{sys + "msiexec.exe", `msiexec /i C:\x.msi /qn`, sys + "services.exe"},
+	} {
+		name := func(p string) string { return p[strings.LastIndexByte(p, '\\')+1:] }
+		quiet(&rule.Event{Type: rule.TypeProcess, Action: "exec",
+			Process:   rule.Process{PID: 5, UID: -1, Name: name(c[0]), Path: c[0], Command: c[1], User: `PC\bob`},
+			Ancestors: []rule.Process{{Name: name(c[2]), Path: c[2]}}}, c[1])
+	}
+	for _, c := range [][3]string{
+		{`HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon`, "Shell", "explorer.exe"},
+		{`HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon`, "Userinit", `C:\Windows\system32\userinit.exe,`},
+		{`HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Windows`, "AppInit_DLLs", ""},
+		{`HKEY_LOCAL_MACHINE\SYSTEM\ControlSet001\Services\Dnscache`, "ImagePath", `%SystemRoot%\system32\svchost.exe -k NetworkService -p`},
+		{`HKEY_LOCAL_MACHINE\SYSTEM\ControlSet001\Services\disk`, "ImagePath", `System32\drivers\disk.sys`},
+		{`HKEY_LOCAL_MACHINE\SYSTEM\ControlSet001\Control\Lsa`, "Notification Packages", "scecli"},
+		{`HKEY_LOCAL_MACHINE\SYSTEM\ControlSet001\Control\Lsa`, "Authentication Packages", "msv1_0"},
+		{`HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System`, "EnableLUA", "1"},
+	} {
+		quiet(&rule.Event{Type: rule.TypeRegistry, Registry: rule.Registry{Key: c[0], Value: c[1], Data: c[2]}}, c[0]+" "+c[1])
+	}
+	for _, c := range []rule.Log{
+		{EventID: 4624, Channel: "Security", Data: map[string]string{"LogonType": "5", "TargetUserSid": "S-1-5-18", "IpAddress": "-"}},
+		{EventID: 4624, Channel: "Security", Data: map[string]string{"LogonType": "2", "TargetUserSid": "S-1-5-21-1-2-3-1001", "IpAddress": "127.0.0.1"}},
+		{EventID: 4634, Channel: "Security"}, {EventID: 4672, Channel: "Security", Data: map[string]string{"SubjectUserSid": "S-1-5-18"}},
+		{EventID: 7036, Channel: "System", Provider: "Service Control Manager", Data: map[string]string{"param1": "Windows Update", "param2": "running"}},
+		{EventID: 7045, Channel: "System", Data: map[string]string{"ImagePath": `C:\Program Files\App\svc.exe`}},
+		{EventID: 1100, Channel: "Security"}, {EventID: 6005, Channel: "System", Provider: "EventLog"},
+		{EventID: 4104, Channel: "Microsoft-Windows-PowerShell/Operational", Data: map[string]string{"ScriptBlockText": "Get-Service | Where-Object Status -eq Running"}},
+		{EventID: 4769, Channel: "Security", Data: map[string]string{"TicketEncryptionType": "0x12", "Status": "0x0", "ServiceName": "sqlsvc"}},
+		{EventID: 1000, Channel: "Application", Provider: "Application Error", Data: map[string]string{"param1": "game.exe"}},
+	} {
+		quiet(&rule.Event{Type: rule.TypeEventLog, Log: c}, strconv.FormatInt(c.EventID, 10))
+	}
+}
+
 func TestPacks(t *testing.T) {
 	config, err := LoadPacks()
 	if err != nil {

@@ -111,6 +111,7 @@ func TestJSON(t *testing.T) {
 		{rule.TypeNetwork, "remote_port = 443 and protocol = 'tcp' and name = 'a'", `{"type":"network","remote_port":443,"protocol":6,"name":"a"}`},
 		{rule.TypeFile, "file_path = '/etc/passwd' and action = 'UPDATED' and size = 5", `{"target_path":"/etc/passwd","action":"UPDATED","size":"5"}`},
 		{rule.TypeRegistry, `key = 'HKEY_LOCAL_MACHINE\x' and value = 'v' and data = '1'`, `{"key":"HKLM\\x","value":"v","data":1}`},
+		{rule.TypeRegistry, `value = 'v' and data = 'd' and data_type = 'REG_SZ' and name = ''`, `{"key":"K","path":"K\\v","name":"v","type":"REG_SZ","data":"d"}`},
 		{rule.TypeEventLog, "event_id = 4625 and data.TargetUserName = 'admin' and data.Nested = 'y'", `{"eventid":"4625","channel":"Security","TargetUserName":"admin","x":{"Nested":"y"}}`},
 		{rule.TypeEventLog, "channel = 'Security' and provider = 'P' and data.ThreatName = 'z' and data.param2 = 'b'", `{"eventid":1,"source":"Security","provider_name":"P","data":"{\"EventData\":{\"Threat Name\":\"z\",\"Data\":[\"a\",\"b\"]}}"}`},
 		{rule.TypeEventLog, "event_id = 1102 and data.SubjectUserName = 'eve' and level = 'information'", `{"Event":{"System":{"Provider":{"#attributes":{"Name":"P"}},"EventID":{"#attributes":{"Qualifiers":1},"#text":1102},"Level":4,"TimeCreated":{"#attributes":{"SystemTime":"2026-03-04T05:06:07Z"}},"Channel":"Security"},"UserData":{"LogFileCleared":{"#attributes":{"xmlns":"u"},"SubjectUserName":"eve"}}}}`},

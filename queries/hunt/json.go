@@ -95,6 +95,9 @@ func (h *Hunter) object(source, record string, v any) error {
 		}
 		return nil
 	}
+	if typ == rule.TypeRegistry {
+		registryRow(low)
+	}
 	ev, err := eventJSON(typ, low)
 	if err != nil {
 		return err
@@ -102,6 +105,20 @@ func (h *Hunter) object(source, record string, v any) error {
 	h.records++
 	h.offer(h.all, source, record, &ev)
 	return nil
+}
+
+// registryRow turns a row of the table registry, whose name and type are those
+// of the value, into the fields of rules, whose name is that of a process.
+func registryRow(m map[string]any) {
+	_, named := m["value"]
+	path, name := textOf(m["path"]), textOf(m["name"])
+	if named || path == "" || path != textOf(m["key"])+`\`+name {
+		return
+	}
+	m["value"], m["data_type"] = name, m["type"]
+	delete(m, "name")
+	delete(m, "path")
+	delete(m, "type")
 }
 
 // telling are fields that only events of one type have.
