@@ -37,24 +37,30 @@ const (
 	taskKernel  = 0x200000
 )
 
+// threadRecord is struct thread_rec of tasks.bpf.c.
+type threadRecord struct {
+	Process                uint64
+	Known, pad             uint32
+	UTime, STime, RTime    uint64
+	Read, Write, Cancelled uint64
+}
+
 // taskRecord is struct rec of tasks.bpf.c.
 type taskRecord struct {
-	Process                               uint64
-	Start                                 uint64
-	UTime, STime, RTime                   uint64
-	Read, Write, Cancelled                uint64
-	DeadUTime, DeadSTime, DeadRTime       uint64
-	DeadRead, DeadWrite, DeadCancelled    uint64
-	PrevUTime, PrevSTime                  uint64
-	Cgroups                               uint64
-	Exe, Cwd, Root                        uint64
-	RSS                                   int64
-	TotalVM, LockedVM                     uint64
-	PID, PPID, PGroup, Known              uint32
-	State, ExitState, Flags               uint32
-	Threads, Nice                         int32
-	UID, EUID, SUID, GID, EGID, SGID, pad uint32
-	Comm                                  [16]byte
+	threadRecord
+	Start                              uint64
+	DeadUTime, DeadSTime, DeadRTime    uint64
+	DeadRead, DeadWrite, DeadCancelled uint64
+	PrevUTime, PrevSTime               uint64
+	Cgroups                            uint64
+	Exe, Cwd, Root                     uint64
+	RSS                                int64
+	TotalVM, LockedVM                  uint64
+	PID, PPID, PGroup                  uint32
+	State, ExitState, Flags            uint32
+	Threads, Nice                      int32
+	UID, EUID, SUID, GID, EGID, SGID   uint32
+	Comm                               [16]byte
 }
 
 // Task is one process with all its threads. Sizes are in pages, times in
@@ -126,6 +132,13 @@ func (t *Task) RootKey() uint64 { return t.r.Root }
 // It means something within one reading only.
 func (t *Task) CgroupKey() uint64 { return t.r.Cgroups }
 
+// NameCut says that a kernel thread's name is longer, or is made anew by what
+// it works on.
+func (t *Task) NameCut() bool {
+	const worker = 0x20 // PF_WQ_WORKER
+	return t.r.Flags&worker != 0 || len(t.Comm()) == len(t.r.Comm)-1
+}
+
 // Comm is the name of its first thread; of a kernel's thread only its
 // beginning.
 func (t *Task) Comm() []byte {
@@ -189,6 +202,7 @@ type Tasks struct {
 	program tasksProgram
 	iter    *link.Iter
 	buf     []byte
+	last    int // how many there were
 }
 
 type tasksProgram struct {
@@ -230,7 +244,7 @@ func (t *Tasks) learn() error {
 	if err := t.program.ProbeFD.Set(int32(t.program.Probe.FD())); err != nil {
 		return fmt.Errorf("prepare the task iterator: %w", err)
 	}
-	err := t.each(func(*taskRecord) {})
+	err := t.each(func(*taskRecord) {}, func(*threadRecord) {})
 	return errors.Join(err, t.program.ProbeFD.Set(int32(-1)))
 }
 
@@ -244,39 +258,35 @@ func (t *Tasks) Read(want uint32) ([]Task, error) {
 	if err := t.program.Want.Set(want); err != nil {
 		return nil, fmt.Errorf("read the task iterator: %w", err)
 	}
-	all := make([]Task, 0, 512)
-	at := make(map[uint64]int32, 512)
+	all := make([]Task, 0, t.last+t.last/8+64)
+	threads := map[uint64]*threadRecord{} // of each process, those that are not its first
 	err := t.each(func(r *taskRecord) {
-		i, ok := at[r.Process]
-		if !ok {
-			i = int32(len(all))
-			at[r.Process] = i
+		if r.PID > 0 {
 			all = append(all, Task{*r})
+		}
+	}, func(r *threadRecord) {
+		if sum := threads[r.Process]; sum != nil {
+			sum.add(r)
 			return
 		}
-		p := &all[i].r
-		if r.Known&taskLeader != 0 { // after one of its threads
-			whole := *r
-			whole.add(p)
-			*p = whole
-			return
-		}
-		p.add(r)
+		first := *r
+		threads[r.Process] = &first
 	})
 	if err != nil {
 		return nil, err
 	}
-	n := 0
-	for i := range all {
-		if all[i].r.Known&taskLeader != 0 && all[i].r.PID > 0 {
-			all[n] = all[i]
-			n++
+	if len(threads) > 0 {
+		for i := range all {
+			if more := threads[all[i].r.Process]; more != nil {
+				all[i].r.add(more)
+			}
 		}
 	}
-	return all[:n], nil
+	t.last = len(all)
+	return all, nil
 }
 
-func (r *taskRecord) add(thread *taskRecord) {
+func (r *threadRecord) add(thread *threadRecord) {
 	r.UTime += thread.UTime
 	r.STime += thread.STime
 	r.RTime += thread.RTime
@@ -286,8 +296,8 @@ func (r *taskRecord) add(thread *taskRecord) {
 }
 
 // each runs the iterator.
-func (t *Tasks) each(f func(*taskRecord)) error {
-	const size = int(unsafe.Sizeof(taskRecord{}))
+func (t *Tasks) each(first func(*taskRecord), other func(*threadRecord)) error {
+	const size, small = int(unsafe.Sizeof(taskRecord{})), int(unsafe.Sizeof(threadRecord{}))
 	file, err := t.iter.Open()
 	if err != nil {
 		return fmt.Errorf("run the task iterator: %w", err)
@@ -298,11 +308,20 @@ func (t *Tasks) each(f func(*taskRecord)) error {
 		n, err := file.Read(t.buf[have:])
 		have += n
 		at := 0
-		for ; have-at >= size; at += size {
-			// The kernel wrote it in this machine's order, and buf is aligned.
-			var r taskRecord
-			copy(unsafe.Slice((*byte)(unsafe.Pointer(&r)), size), t.buf[at:])
-			f(&r)
+		for have-at >= small {
+			// The kernel wrote it in this machine's order, each record at a
+			// place that is aligned: their sizes are multiples of eight.
+			r := (*threadRecord)(unsafe.Pointer(&t.buf[at]))
+			if r.Known&taskLeader == 0 {
+				other(r)
+				at += small
+				continue
+			}
+			if have-at < size {
+				break
+			}
+			first((*taskRecord)(unsafe.Pointer(&t.buf[at])))
+			at += size
 		}
 		have = copy(t.buf, t.buf[at:have])
 		switch {

@@ -86,13 +86,13 @@ func TestTaskTimes(t *testing.T) {
 		r            taskRecord
 		user, system uint64
 	}{
-		{taskRecord{UTime: 30, STime: 10, RTime: 80}, 60, 20},
-		{taskRecord{UTime: 30, DeadSTime: 10, RTime: 40, DeadRTime: 40}, 60, 20},
-		{taskRecord{UTime: 30, RTime: 80}, 80, 0},
-		{taskRecord{STime: 30, RTime: 80}, 0, 80},
-		{taskRecord{UTime: 30, STime: 10, RTime: 80, PrevUTime: 50, PrevSTime: 40}, 50, 40},
-		{taskRecord{UTime: 30, STime: 10, RTime: 80, PrevSTime: 25}, 55, 25},
-		{taskRecord{UTime: 1, STime: 3, RTime: 80, PrevUTime: 30}, 30, 50},
+		{taskRecord{threadRecord: threadRecord{UTime: 30, STime: 10, RTime: 80}}, 60, 20},
+		{taskRecord{threadRecord: threadRecord{UTime: 30, RTime: 40}, DeadSTime: 10, DeadRTime: 40}, 60, 20},
+		{taskRecord{threadRecord: threadRecord{UTime: 30, RTime: 80}}, 80, 0},
+		{taskRecord{threadRecord: threadRecord{STime: 30, RTime: 80}}, 0, 80},
+		{taskRecord{threadRecord: threadRecord{UTime: 30, STime: 10, RTime: 80}, PrevUTime: 50, PrevSTime: 40}, 50, 40},
+		{taskRecord{threadRecord: threadRecord{UTime: 30, STime: 10, RTime: 80}, PrevSTime: 25}, 55, 25},
+		{taskRecord{threadRecord: threadRecord{UTime: 1, STime: 3, RTime: 80}, PrevUTime: 30}, 30, 50},
 	} {
 		task := Task{c.r}
 		if user, system := task.CPUTimes(); user != c.user || system != c.system {

@@ -1,9 +1,11 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/aiedr/edr/tables"
 	"github.com/aiedr/edr/tables/bpf"
@@ -14,7 +16,8 @@ import (
 // where one can be loaded. The rows are the same as those read from /proc,
 // with a tenth of the system calls.
 type listed struct {
-	tasks   map[int64]*bpf.Task
+	lister  *lister    // nil: /proc alone
+	tasks   []bpf.Task // by their numbers
 	exes    map[uint64]executed
 	places  map[uint64]string // working and root directories
 	cgroups map[uint64]placed
@@ -29,12 +32,22 @@ type executed struct {
 
 type placed struct{ path, container string }
 
+// listerName is under what the lister is kept.
+const listerName = "tables/process: list of tasks"
+
+// unlist ends the use of the list.
+func (s *snapshot) unlist() {
+	if s.lister != nil {
+		s.lister.end()
+	}
+}
+
 // list asks the kernel for its list. Without one, /proc is read.
 func (s *snapshot) list() {
 	if !s.r.Live() || !s.q.Host.Root.Live() {
 		return
 	}
-	kept, err := s.q.Host.Kept.Get("tables/process: task iterator", func() (io.Closer, error) { return bpf.LoadTasks() })
+	kept, err := s.q.Host.Kept.Get(listerName, func() (io.Closer, error) { return newLister() })
 	if err != nil {
 		return
 	}
@@ -48,22 +61,34 @@ func (s *snapshot) list() {
 	if s.want.root {
 		want |= bpf.TaskRoot
 	}
-	all, err := kept.(*bpf.Tasks).Read(want)
+	all, err := kept.(*lister).begin(want)
 	if err != nil {
 		return
 	}
-	s.tasks = make(map[int64]*bpf.Task, len(all))
-	for i := range all {
-		s.tasks[all[i].PID()] = &all[i]
+	s.lister = kept.(*lister)
+	byPID := func(a, b bpf.Task) int { return cmp.Compare(a.PID(), b.PID()) }
+	if s.tasks = all; !slices.IsSortedFunc(all, byPID) { // as it nearly always is
+		slices.SortFunc(all, byPID)
 	}
 	s.exes, s.places, s.cgroups = map[uint64]executed{}, map[uint64]string{}, map[uint64]placed{}
 	s.tick, s.page = 1e9/s.r.Ticks(), int64(os.Getpagesize())
 }
 
+// task is a process of the list, or nil. It is asked for in rising order.
+func (s *snapshot) task(pid int64) *bpf.Task {
+	for len(s.tasks) > 0 && s.tasks[0].PID() < pid {
+		s.tasks = s.tasks[1:]
+	}
+	if len(s.tasks) > 0 && s.tasks[0].PID() == pid {
+		return &s.tasks[0]
+	}
+	return nil
+}
+
 // one fills the row of a process: from the kernel's list, or from /proc where
 // it is not in there, is about to end, or something of it cannot be told.
 func (s *snapshot) one(pid int64, row *Process) error {
-	t := s.tasks[pid]
+	t := s.task(pid)
 	if t == nil || t.Ending() || s.want.status && !t.KnowsRSS() {
 		return s.read(pid, row)
 	}
@@ -83,7 +108,7 @@ func (s *snapshot) fromList(t *bpf.Task, row *Process) (done bool, err error) {
 		PID: t.PID(), State: stateText(t.State()), Parent: t.Parent(), PGroup: t.PGroup(),
 		Threads: t.Threads(), Nice: t.Nice(), OnDisk: -1, StartNS: procfs.StartNS(start, s.r.Ticks()),
 	}
-	if t.Kernel() { // /proc knows more of its name
+	if t.Kernel() && t.NameCut() { // /proc knows more of its name
 		st, err := s.r.Stat(row.PID)
 		if err != nil {
 			return false, err
@@ -144,7 +169,7 @@ func (s *snapshot) cgroupOf(t *bpf.Task, row *Process) error {
 // something is empty or was refused: /proc is then read as without a list.
 func (s *snapshot) memory(t *bpf.Task, row *Process) (done bool, err error) {
 	if s.want.cmdline {
-		if row.Cmdline, err = s.r.CmdlineOf(row.PID); err != nil || row.Cmdline == "" {
+		if row.Cmdline, err = s.lister.cmdline(s.r, t); err != nil || row.Cmdline == "" {
 			return false, unlessDenied(err)
 		}
 	}

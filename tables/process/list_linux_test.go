@@ -11,7 +11,6 @@ import (
 
 	"github.com/aiedr/edr/internal/testneed"
 	"github.com/aiedr/edr/tables"
-	"github.com/aiedr/edr/tables/bpf"
 	"github.com/aiedr/edr/tables/procfs"
 	. "github.com/aiedr/edr/tables/tablestest"
 )
@@ -60,7 +59,7 @@ func TestListAgreesWithProc(t *testing.T) {
 	host := Live(t)
 	host.Kept = &tables.Kept{}
 	defer host.Kept.Close()
-	if _, err := host.Kept.Get("tables/process: task iterator", func() (io.Closer, error) { return bpf.LoadTasks() }); err != nil {
+	if _, err := host.Kept.Get(listerName, func() (io.Closer, error) { return newLister() }); err != nil {
 		testneed.Missing(t, err.Error())
 	}
 	dir := t.TempDir()
@@ -91,9 +90,10 @@ func TestListAgreesWithProc(t *testing.T) {
 	}
 	defer r.Close()
 	s := &snapshot{q: &tables.Query{Host: host}, r: r}
-	if s.list(); s.tasks[ours[0]] == nil {
+	if s.list(); s.task(ours[0]) == nil {
 		t.Fatal("the list was not used: the comparison below would say nothing")
 	}
+	s.unlist()
 	byPID := map[any]map[string]any{}
 	for _, row := range quick.Rows {
 		byPID[row["pid"]] = row

@@ -70,6 +70,7 @@ func scanProcesses(ctx context.Context, q *tables.Query) iter.Seq2[Process, erro
 		}
 		if !some {
 			s.list()
+			defer s.unlist()
 		}
 		for _, pid := range pids {
 			if pid <= 0 || pid > 1<<31-1 {

@@ -132,16 +132,32 @@ func (r *Reader) Cmdline(pid int64) (s string, err error) {
 	return s, err
 }
 
-// CmdlineOf is Cmdline with as few system calls as can be: the number may by
-// then belong to another process.
-func (r *Reader) CmdlineOf(pid int64) (string, error) {
+// OpenCmdline opens /proc/PID/cmdline of a process for CmdlineFrom. The file
+// stays that of the one process, whatever it executes, even if its ID is used
+// again. The caller closes it.
+func (r *Reader) OpenCmdline(pid int64) (fd int, err error) {
 	r.path = append(strconv.AppendInt(r.path[:0], pid, 10), '/')
 	r.path = append(r.path, nameCmdline...)
-	b, err := r.read(r.dir, r.path)
-	if err != nil {
-		return "", err
+	return r.open(r.dir, r.path)
+}
+
+// CmdlineFrom is Cmdline by an open file, which may be read again and again.
+func (r *Reader) CmdlineFrom(fd int) (string, error) {
+	n := 0
+	for {
+		m, err := unix.Pread(fd, r.buf[n:], int64(n))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return "", gone(err)
+		}
+		n += m
+		if m == 0 || n < len(r.buf) || n >= maxProcFile {
+			return r.text.keep(AppendCmdline(r.buf[:0], r.buf[:n])), nil
+		}
+		r.buf = append(r.buf, make([]byte, n)...)
 	}
-	return r.text.keep(AppendCmdline(b[:0], b)), nil
 }
 
 // Exe reads one process's executed file by its ID.

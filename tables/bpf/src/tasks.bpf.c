@@ -37,6 +37,7 @@ struct dentry {
 };
 struct vfsmount { struct dentry *mnt_root; };
 struct mount {
+	int mnt_id;
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
@@ -128,12 +129,17 @@ enum { MM_FILE = 0, MM_ANON = 1, MM_SHMEM = 3 };
 #define KNOWN_MM 2
 #define KNOWN_RSS 4
 
-struct rec {
+struct thread_rec {
 	__u64 process; // the group leader's address, by which threads find their process
-	__u64 start;
+	__u32 known, pad;
 	__u64 utime, stime, rtime; // of this thread, in nanoseconds
 	__u64 io_read, io_write, io_cancelled;
-	// What follows is set in a leader's record alone.
+};
+
+// A leader's record.
+struct rec {
+	struct thread_rec t;
+	__u64 start;
 	__u64 dead_utime, dead_stime, dead_rtime; // of threads that have ended
 	__u64 dead_read, dead_write, dead_cancelled;
 	__u64 prev_utime, prev_stime; // as was told last
@@ -142,13 +148,26 @@ struct rec {
 	__s64 rss;                    // pages
 	__u64 total_vm, locked_vm;    // pages
 	__u32 pid, ppid, pgrp;        // as the reader numbers them; 0 for what it does not see
-	__u32 known;
 	__u32 state, exit_state, flags;
 	__s32 threads, nice;
 	__u32 uid, euid, suid, gid, egid, sgid;
-	__u32 pad;
 	char comm[16];
 };
+
+static __always_inline void count(struct thread_rec *t, struct task_struct *task, struct task_struct *leader)
+{
+	t->process = (__u64)leader;
+	t->pad = 0;
+	t->utime = task->utime;
+	t->stime = task->stime;
+	t->rtime = task->se.sum_exec_runtime;
+	t->io_read = t->io_write = t->io_cancelled = 0;
+	if (bpf_core_field_exists(task->ioac.read_bytes)) {
+		t->io_read = task->ioac.read_bytes;
+		t->io_write = task->ioac.write_bytes;
+		t->io_cancelled = task->ioac.cancelled_write_bytes;
+	}
+}
 
 // What the reader wants: 1 exe, 2 cwd, 4 root.
 volatile __u32 want = 0;
@@ -199,7 +218,7 @@ static __always_inline __u32 number(struct pid *pid, __u32 level, struct pid_nam
 	int nr = 0;
 	void *at;
 
-	if (!pid || BPF_CORE_READ(pid, level) < level)
+	if (!pid || pid->level < level)
 		return 0;
 	at = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
 	bpf_probe_read_kernel(&of, sizeof(of), at + bpf_core_field_offset(struct upid, ns));
@@ -216,23 +235,17 @@ static __always_inline __u64 mix(__u64 h, __u64 v)
 	return h ^ (h >> 29);
 }
 
-// path_key is a number that is the same for the same path of the same file,
-// and another one once any name in it has changed. 0: too deep to tell.
-static __always_inline __u64 path_key(struct vfsmount *vfs, struct dentry *dentry)
+// path_key_above goes on with the path of the place that mnt is mounted on.
+static __always_inline __u64 path_key_above(__u64 h, struct mount *mnt, struct mount *above)
 {
-	struct mount *mnt = (void *)vfs - bpf_core_field_offset(struct mount, mnt);
-	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
-	__u64 h = mix(BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev));
+	struct dentry *dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
 
-	// A deleted file is not to be found by its name.
-	h = mix(h, BPF_CORE_READ(dentry, d_hash.pprev) == 0);
+	mnt = above;
 	for (int i = 0; i < DEPTH; i++) {
-		struct dentry *root = BPF_CORE_READ(mnt, mnt.mnt_root);
 		struct dentry *up = BPF_CORE_READ(dentry, d_parent);
 
-		if (dentry == root) {
-			struct mount *above = BPF_CORE_READ(mnt, mnt_parent);
-
+		if (dentry == BPF_CORE_READ(mnt, mnt.mnt_root)) {
+			above = BPF_CORE_READ(mnt, mnt_parent);
 			h = mix(h, (__u64)mnt);
 			if (above == mnt)
 				return h | 1;
@@ -241,6 +254,42 @@ static __always_inline __u64 path_key(struct vfsmount *vfs, struct dentry *dentr
 			continue;
 		}
 		h = mix(mix(h, (__u64)dentry), BPF_CORE_READ(dentry, d_name.hash_len));
+		if (dentry == up)
+			return h | 1;
+		dentry = up;
+	}
+	return 0;
+}
+
+// path_key is a number that is the same for the same path of the same file,
+// and another one once any name in it has changed. 0: too deep to tell.
+static __always_inline __u64 path_key(struct vfsmount *vfs, struct dentry *dentry)
+{
+	struct mount *mnt = 0;
+	struct dentry *root = vfs->mnt_root;
+	struct inode *inode = dentry->d_inode;
+	__u64 h = 0;
+
+	// A deleted file is not to be found by its name.
+	if (inode)
+		h = mix(inode->i_ino, inode->i_sb->s_dev);
+	h = mix(h, dentry->d_hash.pprev == 0);
+	for (int i = 0; i < DEPTH; i++) {
+		struct dentry *up = dentry->d_parent;
+
+		if (dentry == root) {
+			struct mount *above;
+
+			if (!mnt)
+				mnt = (void *)vfs - bpf_core_field_offset(struct mount, mnt);
+			above = BPF_CORE_READ(mnt, mnt_parent);
+			h = mix(h, BPF_CORE_READ(mnt, mnt_id));
+			if (above == mnt)
+				return h | 1;
+			return path_key_above(h, mnt, above);
+		}
+		// The hash of a name is salted with the folder that it is in.
+		h = mix(h, dentry->d_name.hash_len);
 		if (dentry == up) // detached
 			return h | 1;
 		dentry = up;
@@ -297,79 +346,76 @@ int tasks(struct bpf_iter__task *ctx)
 		learn_offsets(me);
 		return 0;
 	}
-	leader = BPF_CORE_READ(task, group_leader);
-	signal = BPF_CORE_READ(task, signal);
-	r.process = (__u64)leader;
-	r.utime = BPF_CORE_READ(task, utime);
-	r.stime = BPF_CORE_READ(task, stime);
-	r.rtime = BPF_CORE_READ(task, se.sum_exec_runtime);
-	if (bpf_core_field_exists(task->ioac.read_bytes)) {
-		r.io_read = BPF_CORE_READ(task, ioac.read_bytes);
-		r.io_write = BPF_CORE_READ(task, ioac.write_bytes);
-		r.io_cancelled = BPF_CORE_READ(task, ioac.cancelled_write_bytes);
-	}
-	if (leader != task)
-		goto out;
+	leader = task->group_leader;
+	signal = task->signal;
+	if (leader != task) {
+		struct thread_rec t;
 
-	r.known = KNOWN_LEADER;
+		t.known = 0;
+		count(&t, task, leader);
+		bpf_seq_write(meta->seq, &t, sizeof(t));
+		return 0;
+	}
+
+	count(&r.t, task, leader);
+	r.t.known = KNOWN_LEADER;
 	// The reader's own innermost namespace is the one whose numbers count.
 	own = BPF_CORE_READ(me, thread_pid);
 	level = BPF_CORE_READ(own, level);
 	bpf_probe_read_kernel(&ns, sizeof(ns), (void *)own + bpf_core_field_offset(struct pid, numbers) +
 		level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, ns));
-	r.pid = number(BPF_CORE_READ(signal, pids[PIDTYPE_TGID_]), level, ns);
-	r.pgrp = number(BPF_CORE_READ(signal, pids[PIDTYPE_PGID_]), level, ns);
-	r.ppid = number(BPF_CORE_READ(task, real_parent, signal, pids[PIDTYPE_TGID_]), level, ns);
-	r.start = BPF_CORE_READ(task, start_boottime);
-	r.flags = BPF_CORE_READ(task, flags);
+	r.pid = number(signal->pids[PIDTYPE_TGID_], level, ns);
+	r.pgrp = number(signal->pids[PIDTYPE_PGID_], level, ns);
+	r.ppid = number(task->real_parent->signal->pids[PIDTYPE_TGID_], level, ns);
+	r.start = task->start_boottime;
+	r.flags = task->flags;
 	if (bpf_core_field_exists(task->__state))
-		r.state = BPF_CORE_READ(task, __state);
+		r.state = task->__state;
 	else
 		r.state = BPF_CORE_READ((struct task_struct___old *)task, state);
-	r.exit_state = BPF_CORE_READ(task, exit_state);
-	r.nice = BPF_CORE_READ(task, static_prio) - 120;
-	r.threads = BPF_CORE_READ(signal, nr_threads);
-	r.dead_utime = BPF_CORE_READ(signal, utime);
-	r.dead_stime = BPF_CORE_READ(signal, stime);
-	r.dead_rtime = BPF_CORE_READ(signal, sum_sched_runtime);
-	r.prev_utime = BPF_CORE_READ(signal, prev_cputime.utime);
-	r.prev_stime = BPF_CORE_READ(signal, prev_cputime.stime);
+	r.exit_state = task->exit_state;
+	r.nice = task->static_prio - 120;
+	r.threads = signal->nr_threads;
+	r.dead_utime = signal->utime;
+	r.dead_stime = signal->stime;
+	r.dead_rtime = signal->sum_sched_runtime;
+	r.prev_utime = signal->prev_cputime.utime;
+	r.prev_stime = signal->prev_cputime.stime;
 	if (bpf_core_field_exists(signal->ioac.read_bytes)) {
-		r.dead_read = BPF_CORE_READ(signal, ioac.read_bytes);
-		r.dead_write = BPF_CORE_READ(signal, ioac.write_bytes);
-		r.dead_cancelled = BPF_CORE_READ(signal, ioac.cancelled_write_bytes);
+		r.dead_read = signal->ioac.read_bytes;
+		r.dead_write = signal->ioac.write_bytes;
+		r.dead_cancelled = signal->ioac.cancelled_write_bytes;
 	}
-	r.cgroups = (__u64)BPF_CORE_READ(task, cgroups);
-	cred = BPF_CORE_READ(task, real_cred);
+	r.cgroups = (__u64)task->cgroups;
+	cred = task->real_cred;
 	bpf_core_read_str(r.comm, sizeof(r.comm), &task->comm);
-	mm = BPF_CORE_READ(task, mm);
+	mm = task->mm;
 	if (mm) {
-		struct file *exe = BPF_CORE_READ(mm, exe_file);
+		struct file *exe = mm->exe_file;
 
-		r.known |= KNOWN_MM;
-		r.total_vm = BPF_CORE_READ(mm, total_vm);
-		r.locked_vm = BPF_CORE_READ(mm, locked_vm);
+		r.t.known |= KNOWN_MM;
+		r.total_vm = mm->total_vm;
+		r.locked_vm = mm->locked_vm;
 		r.rss = rss_of(mm, MM_FILE) + rss_of(mm, MM_ANON) + rss_of(mm, MM_SHMEM);
 		if ((nominal && copies[0] && cpus <= CPUS_MAX) || bpf_core_type_exists(struct mm_rss_stat))
-			r.known |= KNOWN_RSS;
+			r.t.known |= KNOWN_RSS;
 		if (exe && (want & 1))
-			r.exe = path_key(BPF_CORE_READ(exe, f_path.mnt), BPF_CORE_READ(exe, f_path.dentry));
+			r.exe = path_key(exe->f_path.mnt, exe->f_path.dentry);
 		if (want & 6) {
-			struct fs_struct *fs = BPF_CORE_READ(task, fs);
+			struct fs_struct *fs = task->fs;
 
 			if (fs && (want & 2))
-				r.cwd = path_key(BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
+				r.cwd = path_key(fs->pwd.mnt, fs->pwd.dentry);
 			if (fs && (want & 4))
-				r.root = path_key(BPF_CORE_READ(fs, root.mnt), BPF_CORE_READ(fs, root.dentry));
+				r.root = path_key(fs->root.mnt, fs->root.dentry);
 		}
 	}
-	r.uid = BPF_CORE_READ(cred, uid.val);
-	r.euid = BPF_CORE_READ(cred, euid.val);
-	r.suid = BPF_CORE_READ(cred, suid.val);
-	r.gid = BPF_CORE_READ(cred, gid.val);
-	r.egid = BPF_CORE_READ(cred, egid.val);
-	r.sgid = BPF_CORE_READ(cred, sgid.val);
-out:
+	r.uid = cred->uid.val;
+	r.euid = cred->euid.val;
+	r.suid = cred->suid.val;
+	r.gid = cred->gid.val;
+	r.egid = cred->egid.val;
+	r.sgid = cred->sgid.val;
 	bpf_seq_write(meta->seq, &r, sizeof(r));
 	return 0;
 }
