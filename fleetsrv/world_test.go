@@ -21,6 +21,7 @@ import (
 
 	"github.com/aiedr/edr/fleetsrv/api"
 	"github.com/aiedr/edr/fleetsrv/auth"
+	"github.com/aiedr/edr/fleetsrv/export"
 	"github.com/aiedr/edr/fleetsrv/store"
 	"github.com/aiedr/edr/fleetsrv/store/sqlite"
 	"github.com/aiedr/edr/wire"
@@ -78,6 +79,7 @@ type world struct {
 	srv   *Server
 	url   string
 	clock *clock
+	sinks []export.Config
 	end   func()
 }
 
@@ -113,7 +115,7 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.url = "https://" + l.Addr().String()
-	w.srv, err = New(ctx, Options{Store: w.db, Keys: w.keys, Address: w.url, ContentDir: filepath.Join(w.dir, "content"), Version: "test", Now: w.clock.now, Log: log})
+	w.srv, err = New(ctx, Options{Store: w.db, Keys: w.keys, Address: w.url, ContentDir: filepath.Join(w.dir, "content"), Version: "test", Sinks: w.sinks, Now: w.clock.now, Log: log})
 	if err != nil {
 		w.t.Fatal(err)
 	}
