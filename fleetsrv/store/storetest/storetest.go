@@ -47,6 +47,14 @@ func Run(t *testing.T, open Open) {
 		"scope":            testScope,
 		"exports":          testExports,
 		"export cursors":   testExportCursors,
+		"groups":           testGroups,
+		"edits":            testEdits,
+		"events":           testEvents,
+		"notes":            testNotes,
+		"trends":           testTrends,
+		"pruning":          testPruning,
+		"alert quota":      testQuota,
+		"config serials":   testConfigSerials,
 		"writers together": testWritersTogether,
 	} {
 		t.Run(name, func(t *testing.T) {
