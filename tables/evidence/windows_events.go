@@ -3,8 +3,6 @@ package evidence
 import (
 	"context"
 	"iter"
-	"math"
-	"slices"
 	"strconv"
 
 	"www.velocidex.com/golang/evtx"
@@ -16,7 +14,7 @@ import (
 type WindowsEvent struct {
 	Time         int64  `col:"time,additional" doc:"Time at which the event was received, or of the event itself in evidence, in seconds since the Unix epoch."`
 	Datetime     string `col:"datetime" doc:"Time of the event in UTC as ISO 8601, with seven digits of a second."`
-	Source       string `col:"source" doc:"Channel of the event, such as Security."`
+	Source       string `col:"source,additional" doc:"Channel of the event, such as Security. Of the live log those that = names are read, else System, Application, Security and Setup."`
 	ProviderName string `col:"provider_name" doc:"Name of the provider."`
 	ProviderGUID string `col:"provider_guid" doc:"GUID of the provider, in braces."`
 	ComputerName string `col:"computer_name" doc:"Name of the computer that recorded it."`
@@ -38,7 +36,7 @@ type WindowsEvent struct {
 
 // WindowsEvents is the table of the Windows event log.
 var WindowsEvents = tables.New(tables.Spec[WindowsEvent]{
-	Name: "windows_events", Doc: "Events of the Windows event log, live or, on any system, of EVTX files given as evidence.",
+	Name: "windows_events", Doc: "Events of the Windows event log, live or, on any system, of EVTX files given as evidence. The live reader was compiled and never run on Windows.",
 	Examples: []string{
 		"SELECT datetime, computer_name, data FROM windows_events WHERE eventid = 4625",
 		"SELECT eventid, count(*) FROM windows_events WHERE evidence = '/cases/7/Security.evtx' GROUP BY eventid",
@@ -51,41 +49,53 @@ var WindowsEvents = tables.New(tables.Spec[WindowsEvent]{
 var evtxKind = kind{what: "EVTX file", magic: evtx.EVTX_HEADER_MAGIC, suffix: []string{".evtx"}}
 
 func scanEvents(ctx context.Context, q *tables.Query) iter.Seq2[WindowsEvent, error] {
-	if live(q) {
-		return func(yield func(WindowsEvent, error) bool) {
-			yield(WindowsEvent{}, unread(q, "windows_events"))
-		}
-	}
-	low, high := q.IntRange("time")
-	ids, byID := q.Ints("eventid")
-	idLow, idHigh := int64(math.MinInt64), int64(math.MaxInt64)
-	if !byID {
-		idLow, idHigh = q.IntRange("eventid")
+	f := noFilter()
+	f.low, f.high = q.IntRange("time")
+	if f.ids, f.byID = q.Ints("eventid"); !f.byID {
+		f.idLow, f.idHigh = q.IntRange("eventid")
 	}
 	wantsData := q.Wants("data")
+	if live(q) {
+		return func(yield func(WindowsEvent, error) bool) {
+			for r, err := range liveEvents(ctx, q, f) {
+				if err != nil {
+					yield(WindowsEvent{}, err)
+					return
+				}
+				if !yield(eventRow(r, wantsData), nil) {
+					return
+				}
+			}
+		}
+	}
 	return scanSources(ctx, q, evtxKind, func(s source, warn func(error), yield func(WindowsEvent) bool) error {
 		for r, err := range ReadEVTX(ctx, s.r, s.size, warn) {
 			if err != nil {
 				return err
 			}
-			at, id := r.Time.Unix(), int64(r.EventID)
-			if at < low || at > high || id < idLow || id > idHigh || byID && !slices.Contains(ids, id) {
+			if !f.has(r.Time.Unix(), int64(r.EventID)) {
 				continue
 			}
-			row := WindowsEvent{
-				Time: at, Datetime: isoTime(r.Time), Source: r.Channel,
-				ProviderName: r.Provider, ProviderGUID: r.ProviderGUID, ComputerName: r.Computer,
-				EventID: int32(r.EventID), Task: int32(r.Task), Level: int32(r.Level), Keywords: r.Keywords,
-				EID: strconv.FormatUint(r.ID, 10), RecordID: int64(r.RecordID), User: r.User, PID: r.PID, TID: r.TID,
-				Opcode: int32(r.Opcode), Version: int32(r.Version), Evidence: s.asked, EvidenceFile: s.path,
-			}
-			if wantsData {
-				row.Data = r.Data()
-			}
+			row := eventRow(r, wantsData)
+			row.Evidence, row.EvidenceFile = s.asked, s.path
 			if !yield(row) {
 				return nil
 			}
 		}
 		return nil
 	})
+}
+
+func eventRow(r *Record, wantsData bool) WindowsEvent {
+	row := WindowsEvent{
+		Time: r.Time.Unix(), Datetime: isoTime(r.Time), Source: r.Channel,
+		ProviderName: r.Provider, ProviderGUID: r.ProviderGUID, ComputerName: r.Computer,
+		EventID: int32(r.EventID), Task: int32(r.Task), Level: int32(r.Level), Keywords: r.Keywords,
+		EID: strconv.FormatUint(r.ID, 10), RecordID: int64(r.RecordID), User: r.User, PID: r.PID, TID: r.TID,
+		Opcode: int32(r.Opcode), Version: int32(r.Version),
+	}
+	if wantsData {
+		row.Data = r.Data()
+	}
+	return row
 }
