@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -41,6 +42,11 @@ func liveEvents(ctx context.Context, q *tables.Query, f eventFilter) iter.Seq2[*
 		}
 		if err := errors.Join(procEvtQuery.Find(), procEvtNext.Find(), procEvtRender.Find(), procEvtClose.Find()); err != nil {
 			yield(nil, fmt.Errorf("%w: the event log of this Windows cannot be read: %w", tables.ErrNotSupported, err))
+			return
+		}
+		if q.QueryName != "" && f.low == math.MinInt64 {
+			// Each run would report the whole log as new.
+			yield(nil, fmt.Errorf("%w: a scheduled query over the live event log that goes on where it was; bound it, such as time > unixepoch() - 3600", tables.ErrNotBuilt))
 			return
 		}
 		channels, named := q.Strings("source")
