@@ -20,7 +20,7 @@ type File struct {
 	MD5           string `col:"md5" doc:"MD5 of the file after the change, where hashed."`
 	SHA1          string `col:"sha1" doc:"SHA-1 of the file after the change, where hashed."`
 	SHA256        string `col:"sha256" doc:"SHA-256 of the file after the change, where hashed."`
-	Hashed        int32  `col:"hashed" doc:"1 if the file was hashed, 0 if not, -1 if hashing failed."`
+	Hashed        int32  `col:"hashed" doc:"1 if the file was hashed, 0 if not, -1 if hashing failed, such as for a file that was gone or changed by then; edr_sensors counts why."`
 	// The process that did it; unknown (pid 0) where inotify saw the change.
 	PID       int64  `col:"pid,ours,index" doc:"Process ID that made the change; 0 where the mechanism cannot say."`
 	StartTime int64  `col:"start_time_ns,ours" doc:"Start of that process in nanoseconds since boot."`

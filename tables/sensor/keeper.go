@@ -124,6 +124,9 @@ func (k *keeper) improve(ctx context.Context) {
 		if old != nil {
 			// The better one sees events already: the worse falls silent, so
 			// that nothing is missed and next to nothing comes twice.
+			if f, ok := old.(Flusher); ok {
+				f.Flush()
+			}
 			oldPub.muted.Store(true)
 			if err := old.Close(); err != nil {
 				k.m.o.Logger.Warn("sensor: close", "sensor", k.spec.Name, "err", err)

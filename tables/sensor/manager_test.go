@@ -154,9 +154,14 @@ func TestFallsOverAndComesBack(t *testing.T) {
 	best.set(nil)
 	old := next.last()
 	until(t, "back on the better one", func() bool { return m.Status()[0].State == StateRunning })
-	if !old.closed {
-		t.Error("the worse mechanism still runs")
-	}
+	until(t, "the worse mechanism is closed", func() bool {
+		select {
+		case <-old.done:
+			return true
+		default:
+			return false
+		}
+	})
 	old.out.Publish(ev(1))
 	if n := m.Status()[0].Events; n != 0 {
 		t.Errorf("%d events of a mechanism that was replaced", n)

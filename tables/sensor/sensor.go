@@ -34,6 +34,9 @@ type Running interface {
 // them. SetDrain sets for how long; 0 brings back its own choice.
 type Drainer interface{ SetDrain(d time.Duration) }
 
+// Flusher is a Running that holds events back. Flush publishes them.
+type Flusher interface{ Flush() }
+
 // Describer is a Running that has something to say in the status, such as a
 // folder that it cannot watch. Degraded means that it sees less than its
 // table promises.

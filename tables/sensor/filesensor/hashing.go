@@ -20,6 +20,7 @@ type Hashing struct {
 	MaxSize int64
 	// Wait is the longest that an event waits for its hash, and so the longest
 	// that hashing delays its record; 3 s.
+	// While a rule could act on an event it is a second at most.
 	Wait time.Duration
 	// MaxJobs is how many files may wait to be hashed; an event that finds no
 	// room is recorded without. 1,024.
@@ -109,7 +110,11 @@ func (r *hashedRun) SetDrain(d time.Duration) {
 	if inner, ok := r.Running.(sensor.Drainer); ok {
 		inner.SetDrain(d)
 	}
+	r.stage.hurry(d > 0)
 }
+
+// Flush implements sensor.Flusher.
+func (r *hashedRun) Flush() { r.stage.flush(notEnding) }
 
 // Describe implements sensor.Describer.
 func (r *hashedRun) Describe() (text string, degraded bool) {

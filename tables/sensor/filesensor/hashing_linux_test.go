@@ -325,3 +325,20 @@ func TestStageEnds(t *testing.T) {
 		t.Errorf("%d events", len(got))
 	}
 }
+
+// TestFlush: when a better mechanism takes over, what the other holds back is
+// published first.
+func TestFlush(t *testing.T) {
+	block := make(chan struct{})
+	defer close(block)
+	one := state{inode: 1, size: 5, ctime: 1}
+	s, out := stageOf(t, Hashing{Wait: time.Minute}, func(*target) (contentFile, error) {
+		return &slowFile{is: []state{one}, block: block, text: []byte("12345")}, nil
+	})
+	s.hurry(true)
+	s.publishFile(row("1"), &target{state: one})
+	(&hashedRun{stage: s}).Flush()
+	if got := out.all(); len(got) != 1 || got[0].Hashed != 0 {
+		t.Errorf("%d events", len(got))
+	}
+}

@@ -20,7 +20,7 @@ const (
 	notRoom     = "too many files wait to be hashed"
 	notTime     = "not hashed in time"
 	notBudget   = "CPU limit reached"
-	notEnding   = "the sensor ended"
+	notEnding   = "the sensor or its mechanism ended"
 
 	failGone    = "gone before it could be hashed"
 	failChanged = "changed while it was hashed"
@@ -46,6 +46,7 @@ type stage struct {
 	lanes  lanes
 	timer  *time.Timer
 	closed bool
+	wait   time.Duration
 	why    map[string]uint64
 	hashed uint64 // rows with a hash
 }
@@ -60,7 +61,7 @@ type held struct {
 
 func newStage(out sensor.Publisher, o Hashing) *stage {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &stage{out: out, o: o, wake: make(chan struct{}, 1), lanes: lanes{max: o.MaxJobs}, cancel: cancel,
+	s := &stage{out: out, o: o, wake: make(chan struct{}, 1), lanes: lanes{max: o.MaxJobs}, wait: o.Wait, cancel: cancel,
 		done: make(chan struct{}), hasher: newHasher(o), why: map[string]uint64{}}
 	go s.work(ctx)
 	return s
@@ -95,7 +96,7 @@ func (s *stage) publishFile(e *event.File, t *target) {
 		return
 	}
 	if h.due.IsZero() {
-		h.due = time.Now().Add(s.o.Wait)
+		h.due = time.Now().Add(s.wait)
 	}
 	s.fifo = append(s.fifo, h)
 	if len(s.fifo) > maxHeld {
@@ -122,7 +123,7 @@ func (s *stage) enqueue(h *held) bool {
 		s.hashed++
 		return false
 	}
-	h.due = time.Now().Add(s.o.Wait)
+	h.due = time.Now().Add(s.wait)
 	if !s.lanes.put(h) {
 		s.why[notRoom]++
 		return false
@@ -235,19 +236,38 @@ func (s *stage) one(ctx context.Context, h *held) {
 	}
 }
 
-// close publishes what waits, and ends the hashing.
-func (s *stage) close() {
-	s.cancel()
+// hurried is the longest that an event waits while a rule could act on it.
+const hurried = time.Second
+
+// hurry makes events wait less, or as long as they may.
+func (s *stage) hurry(on bool) {
 	s.mu.Lock()
-	s.closed = true
+	defer s.mu.Unlock()
+	if s.wait = s.o.Wait; on {
+		s.wait = min(s.wait, hurried)
+	}
+}
+
+// flush publishes what waits, without what is not hashed yet.
+func (s *stage) flush(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, h := range s.fifo {
-		s.pass(h, 0, notEnding)
+		s.pass(h, 0, why)
 	}
 	s.release()
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+}
+
+// close publishes what waits, and ends the hashing.
+func (s *stage) close() {
+	s.cancel()
+	s.mu.Lock()
+	s.closed = true
 	s.mu.Unlock()
+	s.flush(notEnding)
 	select { // a disk that hangs does not hold up the end
 	case <-s.done:
 	case <-time.After(s.o.Wait):
