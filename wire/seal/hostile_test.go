@@ -138,8 +138,29 @@ func TestServerRestart(t *testing.T) {
 	if err != nil || ack != 2 {
 		t.Fatalf("after the restart ack %d, %v", ack, err)
 	}
-	if w.now().Counters.Map()[ErrUnknownSession.Name] != 1 || a.Counters.Map()[ErrUnknownSession.Name] != 1 {
-		t.Fatalf("counters %v, %v", w.now().Counters.Map(), a.Counters.Map())
+	if w.now().Counters.Map()[ErrUnknownSession.Name] != 1 || a.Told.Map()[ErrUnknownSession.Name] != 1 || a.Counters.Total() != 0 {
+		t.Fatalf("counters %v, %v, told %v", w.now().Counters.Map(), a.Counters.Map(), a.Told.Map())
+	}
+}
+
+// TestGivenUp breaks off calls and calls a server that is away: neither is a
+// message that was refused.
+func TestGivenUp(t *testing.T) {
+	w := newWorld(t)
+	a := w.agent()
+	if _, err := a.Post(t.Context(), []wire.Record{record("box", 1, "one")}); err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Answer(over, wire.Answer{Query: "q"}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("an answer that was given up: %v", err)
+	}
+	if _, err := a.Poll(over); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a poll that was given up: %v", err)
+	}
+	if a.Counters.Total() != 0 || a.Told.Total() != 0 {
+		t.Fatalf("counters %v, told %v", a.Counters.Map(), a.Told.Map())
 	}
 }
 

@@ -51,8 +51,10 @@ type HTTPOptions struct {
 // HTTPClient is the agent's side of the protocol over HTTPS. Its methods may
 // be called from several goroutines; those of one channel wait for each other.
 type HTTPClient struct {
-	// Counters counts what was refused by either side, by name.
-	Counters Counters
+	// Counters counts what this side refused, Told what the server says that it
+	// refused, by name; the latter is not authenticated, and a server that was
+	// started anew says "unknown session" to everybody.
+	Counters, Told Counters
 
 	o        HTTPOptions
 	base     string
@@ -285,8 +287,16 @@ func (c *HTTPClient) Enrol(ctx context.Context) error {
 	return c.count(c.enrol(ctx))
 }
 
+// count counts a refusal. A server that cannot be reached and a call that was
+// given up are none.
 func (c *HTTPClient) count(err error) error {
-	c.Counters.Add(err)
+	var told *peerRefusal
+	switch {
+	case errors.As(err, &told):
+		c.Told.Add(err)
+	case RefusalName(err) != "":
+		c.Counters.Add(err)
+	}
 	return err
 }
 
@@ -361,7 +371,7 @@ func (c *HTTPClient) open(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		c.Counters.Add(err)
+		c.count(err)
 		if RefusalName(err) == "" {
 			c.pace.unreached()
 		}

@@ -30,7 +30,7 @@ func (c *HTTPClient) exchange(ctx context.Context, ch Channel, path string, time
 			c.pace.good()
 			return reply, nil
 		}
-		c.Counters.Add(err)
+		c.count(err)
 		retry := errors.Is(err, errKeySetChanged)
 		if isRefusedBy(err, ErrUnknownSession, ErrSessionOver, ErrTampered, ErrReplayed, ErrWrongChannel, ErrMalformed) ||
 			!isRefusedBy(err, Refusals()...) && RefusalName(err) != "" && !errors.Is(err, ErrOversized) {
@@ -128,7 +128,7 @@ func (c *HTTPClient) take(signed [][]byte) []wire.Command {
 	for _, b := range signed {
 		cmd, mine, err := c.client.Take(b)
 		if err != nil {
-			c.Counters.Add(err)
+			c.count(err)
 			c.o.Log.Warn("a command was refused", "error", err)
 			c.o.Problem("commands", err)
 			continue

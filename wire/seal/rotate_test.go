@@ -97,8 +97,8 @@ func TestLostOnlineKey(t *testing.T) {
 	if a.identity.KeySet().Serial != 2 {
 		t.Fatalf("the agent has key set %d", a.identity.KeySet().Serial)
 	}
-	if a.Counters.Map()[ErrUnknownKeySet.Name] != 1 {
-		t.Fatalf("counters %v", a.Counters.Map())
+	if a.Told.Map()[ErrUnknownKeySet.Name] != 1 || a.Counters.Total() != 0 {
+		t.Fatalf("told %v, counters %v", a.Told.Map(), a.Counters.Map())
 	}
 	forged, err := signCommand(stolen, 1, command(a.HostID(), 5, "n"))
 	if err != nil {
