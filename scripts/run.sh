@@ -11,6 +11,11 @@ mkdir -p "$data"
 chmod 700 "$data"
 data=$(cd "$data" && pwd)
 
+if (exec 3<>"/dev/tcp/${addr%:*}/${addr##*:}") 2>/dev/null; then
+	echo "run: something already listens on $addr: stop it, or take another address: make run ADDR=127.0.0.1:9443" >&2
+	exit 1
+fi
+
 pids=()
 stop() {
 	trap - INT TERM EXIT
@@ -29,12 +34,15 @@ if [ ! -e "$data/first-login" ]; then
 	(umask 077 && printf 'admin %s\n' "$(cat "$data/password")" >"$data/first-login")
 	rm "$data/password"
 fi
-if [ ! -e "$data/edrctl.env" ]; then
+# The token is kept; the address may be another this time.
+token=
+[ ! -e "$data/edrctl.env" ] || token=$(. "$data/edrctl.env" && printf %s "$EDR_TOKEN")
+if [ -z "$token" ]; then
 	server keys init >/dev/null 2>&1
 	token=$(server user token admin -note "make run")
 	server keys ca >"$data/ca.pem"
-	(umask 077 && printf 'export EDR_SERVER=%q\nexport EDR_TOKEN=%q\nexport EDR_CA=%q\n' "$url" "$token" "$data/ca.pem" >"$data/edrctl.env")
 fi
+(umask 077 && printf 'export EDR_SERVER=%q\nexport EDR_TOKEN=%q\nexport EDR_CA=%q\n' "$url" "$token" "$data/ca.pem" >"$data/edrctl.env")
 if [ ! -e "$data/agent/identity/host.cert" ]; then
 	rm -f "$data/enrol.token"
 	server enrol -out "$data/enrol.token" -note "make run" 2>/dev/null
