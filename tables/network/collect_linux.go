@@ -34,7 +34,8 @@ type collection struct {
 	why     error
 }
 
-// collect reads sockets, and Unix sockets too where unixToo says so. The
+// collect reads sockets of the internet's protocols, and besides them Unix
+// sockets where unixToo says so, else packet sockets. The
 // caller closes the collection.
 func collect(ctx context.Context, q *tables.Query, unixToo bool) (*collection, error) {
 	if q.Host.Root.Dir() == "" {
@@ -100,6 +101,8 @@ func (c *collection) fill(ctx context.Context, unixToo bool) error {
 		c.namespace(ns, pid)
 		if unixToo {
 			c.unix(ns, pid)
+		} else {
+			c.packet(ns, pid)
 		}
 	}
 	return nil
@@ -164,11 +167,15 @@ func (c *collection) deny(err error) {
 
 // kinds are the internet sockets, with their files in /proc/net.
 var kinds = []struct {
-	family, protocol uint8
-	file             string
+	family   uint8
+	protocol uint16
+	file     string
+	diag     bool // asked for by sock_diag: for the others it might load a module
 }{
-	{familyIPv4, protocolTCP, "tcp"}, {familyIPv6, protocolTCP, "tcp6"},
-	{familyIPv4, protocolUDP, "udp"}, {familyIPv6, protocolUDP, "udp6"},
+	{familyIPv4, protocolTCP, "tcp", true}, {familyIPv6, protocolTCP, "tcp6", true},
+	{familyIPv4, protocolUDP, "udp", true}, {familyIPv6, protocolUDP, "udp6", true},
+	{familyIPv4, protocolUDPLite, "udplite", false}, {familyIPv6, protocolUDPLite, "udplite6", false},
+	{familyIPv4, protocolRaw, "raw", false}, {familyIPv6, protocolRaw, "raw6", false},
 }
 
 // namespace reads the internet sockets of a namespace: our own by sock_diag,
@@ -185,9 +192,9 @@ func (c *collection) namespace(ns uint64, pid int64) {
 	}
 	for _, k := range kinds {
 		start := len(c.sockets)
-		if d != nil {
+		if d != nil && k.diag {
 			var err error
-			c.sockets, err = d.dump(c.sockets, k.family, k.protocol)
+			c.sockets, err = d.dump(c.sockets, k.family, uint8(k.protocol))
 			switch {
 			case errors.Is(err, errInterrupted):
 				c.q.Warn(fmt.Errorf("%s: %w: some may be missing", k.file, err))
@@ -229,6 +236,29 @@ func (c *collection) mark(start int, ns uint64) {
 	for i := range c.sockets[start:] {
 		c.sockets[start+i].ns = ns
 	}
+}
+
+// packet reads the packet sockets of a namespace.
+func (c *collection) packet(ns uint64, pid int64) {
+	bad := 0
+	var why error
+	start := len(c.sockets)
+	first := true
+	err := c.lines(ns, pid, "net/packet", func(line []byte) {
+		if first || len(line) == 0 {
+			first = false // the heading
+			return
+		}
+		var s procfs.PacketSocket
+		if err := procfs.ParsePacket(line, &s); err != nil {
+			bad++
+			why = err
+			return
+		}
+		c.sockets = append(c.sockets, socket{family: familyPacket, protocol: s.Protocol, inode: s.Inode, uid: s.UID})
+	})
+	c.mark(start, ns)
+	c.told("net/packet", ns, err, bad, why)
 }
 
 // unix reads the Unix sockets of a namespace.

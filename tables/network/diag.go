@@ -89,7 +89,7 @@ func diagParse(b []byte, seq uint32, protocol uint8, add func(socket)) (done boo
 
 func diagSocket(b []byte, protocol uint8) socket {
 	s := socket{
-		family: b[0], protocol: protocol, state: b[1],
+		family: b[0], protocol: uint16(protocol), state: b[1],
 		localPort: binary.BigEndian.Uint16(b[4:]), remotePort: binary.BigEndian.Uint16(b[6:]),
 		uid: binary.NativeEndian.Uint32(b[64:]), inode: uint64(binary.NativeEndian.Uint32(b[68:])),
 	}

@@ -31,6 +31,9 @@ func machine(t *testing.T) *tables.Host {
 		"proc/net/udp":    heading + netLine("00000000:0035", "00000000:0000", "07", 101, 1003),
 		"proc/net/udp6":   heading + netLine("00000000000000000000000001000000:0202", "00000000000000000000000001000000:0203", "01", 0, 1004),
 		"proc/net/unix":   "Num       RefCount Protocol Flags    Type St Inode Path\n0: 00000002 00000000 00010000 0001 01 1005 /run/x.sock\n0: 3 0 0 0001 03 1006\n",
+		"proc/net/raw":    heading + netLine("00000000:0001", "00000000:0000", "07", 0, 1007),
+		"proc/net/packet": "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n0000000000000000 3      3    0003   2     1 0      0      1008\nbroken\n",
+		"proc/8/fd/7":     "-> socket:[1008]",
 		"proc/7/stat":     "7 (sshd) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 1 1 1",
 		"proc/7/cmdline":  "sshd\x00-D\x00",
 		"proc/7/cgroup":   "0::/system.slice/ssh.service\n",
@@ -55,7 +58,7 @@ func machine(t *testing.T) *tables.Host {
 
 func TestFixture(t *testing.T) {
 	r := Scan(t, Connections, machine(t))
-	if r.Err != nil || len(r.Rows) != 6 {
+	if r.Err != nil || len(r.Rows) != 8 {
 		t.Fatalf("%d rows, %v: %v", len(r.Rows), r.Err, r.Rows)
 	}
 	Want(t, r.Find(t, "state", "LISTEN"), map[string]any{
@@ -68,29 +71,31 @@ func TestFixture(t *testing.T) {
 	})
 	Want(t, r.Find(t, "socket", 1003), map[string]any{"pid": 8, "protocol": 17, "state": "", "uid": 101, "local_port": 53})
 	Want(t, r.Find(t, "socket", 1004), map[string]any{"pid": nil, "family": 10, "local_address": "::1", "remote_port": 0x203, "uid": 0})
+	Want(t, r.Find(t, "socket", 1007), map[string]any{"pid": nil, "family": 2, "protocol": 255, "local_port": 1, "state": ""})
+	Want(t, r.Find(t, "socket", 1008), map[string]any{"pid": 8, "path": "/usr/sbin/named", "family": 17, "protocol": 3, "local_address": "", "state": "", "uid": 0})
 	// A socket of two processes is two rows, one by two descriptors is one.
 	Want(t, r.Find(t, "fd", 4), map[string]any{"pid": 7, "socket": 1002, "state": "ESTABLISHED", "uid": 33})
 	Want(t, r.Find(t, "fd", 1), map[string]any{"pid": 8, "socket": 1002})
 	said := fmt.Sprint(r.Warnings)
-	if !strings.Contains(said, "net/tcp: 1 lines") || !strings.Contains(said, "net/tcp6") {
+	if !strings.Contains(said, "net/tcp: 1 lines") || !strings.Contains(said, "net/tcp6") || !strings.Contains(said, "net/packet: 1 lines") {
 		t.Errorf("what is broken was not told: %v", said)
 	}
 
 	r = Scan(t, Connections, machine(t), Equals("pid", 8))
-	if r.Err != nil || len(r.Rows) != 2 {
+	if r.Err != nil || len(r.Rows) != 3 {
 		t.Errorf("of process 8: %v, %v", r.Rows, r.Err)
 	}
 	r = Scan(t, ProcessOpenSockets, machine(t))
-	if r.Err != nil || len(r.Rows) != 8 {
+	if r.Err != nil || len(r.Rows) != 9 {
 		t.Fatalf("process_open_sockets: %d rows, %v", len(r.Rows), r.Err)
 	}
 	Want(t, r.Find(t, "path", "/run/x.sock"), map[string]any{"pid": 8, "fd": 6, "family": 1, "protocol": 0, "local_address": "", "state": ""})
 	Want(t, r.Find(t, "state", "TIME_WAIT"), map[string]any{"pid": -1, "fd": -1})
-	if r := Scan(t, ProcessOpenSockets, machine(t), Equals("pid", -1)); len(r.Rows) != 3 {
-		t.Errorf("without a process: %d rows, want 3", len(r.Rows))
+	if r := Scan(t, ProcessOpenSockets, machine(t), Equals("pid", -1)); len(r.Rows) != 4 {
+		t.Errorf("without a process: %d rows, want 4", len(r.Rows))
 	}
 	r = Scan(t, ListeningPorts, machine(t))
-	if r.Err != nil || len(r.Rows) != 3 {
+	if r.Err != nil || len(r.Rows) != 4 {
 		t.Fatalf("listening_ports: %d rows, %v", len(r.Rows), r.Err)
 	}
 	Want(t, r.Find(t, "port", 22), map[string]any{"pid": 7, "address": "127.0.0.1"})

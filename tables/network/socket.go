@@ -2,10 +2,10 @@ package network
 
 import "net/netip"
 
-// socket is an internet or Unix socket of whichever source.
+// socket is an internet, packet or Unix socket of whichever source.
 type socket struct {
-	family, protocol      uint8
-	state                 uint8
+	family, state         uint8
+	protocol              uint16
 	localPort, remotePort uint16
 	uid                   uint32
 	inode                 uint64
@@ -16,11 +16,14 @@ type socket struct {
 
 // Address families and protocols as Linux numbers them.
 const (
-	familyUnix  = 1
-	familyIPv4  = 2
-	familyIPv6  = 10
-	protocolTCP = 6
-	protocolUDP = 17
+	familyUnix      = 1
+	familyIPv4      = 2
+	familyIPv6      = 10
+	familyPacket    = 17
+	protocolTCP     = 6
+	protocolUDP     = 17
+	protocolUDPLite = 136
+	protocolRaw     = 255
 )
 
 // The states of TCP that the kernel numbers (include/net/tcp_states.h).
@@ -40,7 +43,7 @@ var stateNames = [...]string{
 
 // stateName names the state of a TCP socket as osquery does.
 func (s *socket) stateName() string {
-	if s.protocol != protocolTCP {
+	if s.protocol != protocolTCP || s.family == familyPacket {
 		return ""
 	}
 	if int(s.state) < len(stateNames) {

@@ -129,6 +129,51 @@ func ParseUnix(line []byte, s *UnixSocket) error {
 	return nil
 }
 
+// PacketSocket is a line of /proc/net/packet: a socket that sees or sends
+// frames past the machine's own network layers.
+type PacketSocket struct {
+	Type      uint8  // 3 raw, 2 datagram
+	Protocol  uint16 // of the link layer, such as 3 for all
+	Interface uint32 // its number; 0 for any
+	UID       uint32
+	Inode     uint64
+}
+
+// ParsePacket reads a line. The heading is an error.
+func ParsePacket(line []byte, s *PacketSocket) error {
+	*s = PacketSocket{}
+	_, rest := field(line)
+	_, rest = field(rest) // references
+	for _, f := range []struct {
+		name  string
+		hex   bool
+		limit uint64
+		put   func(uint64)
+	}{
+		{"type", false, 1<<8 - 1, func(v uint64) { s.Type = uint8(v) }},
+		{"protocol", true, 1<<16 - 1, func(v uint64) { s.Protocol = uint16(v) }},
+		{"interface", false, 1<<32 - 1, func(v uint64) { s.Interface = uint32(v) }},
+		{"", false, 0, nil}, {"", false, 0, nil}, // running, memory
+		{"uid", false, 1<<32 - 1, func(v uint64) { s.UID = uint32(v) }},
+		{"inode", false, 1<<64 - 1, func(v uint64) { s.Inode = v }},
+	} {
+		var w []byte
+		if w, rest = field(rest); f.put == nil {
+			continue
+		}
+		parse := uintOf
+		if f.hex {
+			parse = hexOf
+		}
+		v, err := parse(w)
+		if err != nil || v > f.limit {
+			return fmt.Errorf("parse packet socket: %s: %w", f.name, errNumber)
+		}
+		f.put(v)
+	}
+	return nil
+}
+
 // SocketInode reads the text of a link in /proc/PID/fd that is a socket's:
 // "socket:[NUMBER]".
 func SocketInode(link []byte) (uint64, bool) { return bracketed(link, "socket:[") }

@@ -220,7 +220,7 @@ func FuzzParsers(f *testing.F) {
 	for _, seed := range []string{
 		statLine, "Uid:\t1\t2\t3\t4\nCapEff:\tff\n", "a\x00b\x00", "0::/docker/" + id + "\n", "read_bytes: 1\n",
 		"1.5 2", "btime 3\n", "MemTotal: 4 kB", "0: 0100007F:0035 00000000:0000 0A 0 0 0 0 0 7",
-		"0: 2 0 1 0001 01 24 /p", "socket:[1]", "", "\n", ":", "(", ")(",
+		"0: 2 0 1 0001 01 24 /p", "0 3 3 0003 2 1 0 0 8", "socket:[1]", "", "\n", ":", "(", ")(",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -231,7 +231,9 @@ func FuzzParsers(f *testing.F) {
 			io     IO
 			sock   NetSocket
 			usock  UnixSocket
+			psock  PacketSocket
 		)
+		_ = ParsePacket(b, &psock)
 		if ParseStat(b, &stat, nil) == nil && !strings.Contains(string(b), "("+stat.Comm+")") {
 			t.Errorf("the name %q is not in %q", stat.Comm, b)
 		}
@@ -257,4 +259,17 @@ func FuzzParsers(f *testing.F) {
 			t.Errorf("the command line grew")
 		}
 	})
+}
+
+func TestParsePacket(t *testing.T) {
+	var s PacketSocket
+	line := "00000000abcdef01 3      3    0003   2     1 0      1000   81234 "
+	if err := ParsePacket([]byte(line), &s); err != nil || s != (PacketSocket{Type: 3, Protocol: 3, Interface: 2, UID: 1000, Inode: 81234}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, bad := range []string{"", "sk       RefCnt Type Proto  Iface R Rmem   User   Inode", "0 3 3 zz 2 1 0 0 8", "0 3 300 0003 2 1 0 0 8", "0 3 3 0003 2 1 0 0"} {
+		if err := ParsePacket([]byte(bad), &s); err == nil {
+			t.Errorf("%q was read as %+v", bad, s)
+		}
+	}
 }
