@@ -41,7 +41,13 @@ fi
 
 # What runs on Windows is built by mingw and tested under wine.
 if [ "${EDR_TEST_REQUIRE:-}" = all ] || command -v "${MINGW_CC:-x86_64-w64-mingw32-gcc}" >/dev/null; then
-	./scripts/windows.sh vet || failed=1
+	if ! ./scripts/windows.sh vet; then
+		failed=1
+	elif [ "${EDR_TEST_REQUIRE:-}" = all ] || command -v wine64 /usr/lib/wine/wine64 >/dev/null; then
+		./scripts/test-windows.sh || failed=1
+	else
+		echo "test: no wine: what is built for Windows is not run; apt-get install wine64"
+	fi
 else
 	echo "test: no mingw: nothing is built for Windows; apt-get install gcc-mingw-w64-x86-64"
 fi
