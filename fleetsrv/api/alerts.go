@@ -167,7 +167,39 @@ func (a *API) getAlert(c *gin.Context) {
 		view.Responses = append(view.Responses, viewResponse(r))
 	}
 	linkUndone(view.Responses)
-	c.JSON(http.StatusOK, view)
+	notes, err := a.notes(c, id)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	hits, total, err := a.alertHits(c, v)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, struct {
+		alertView
+		Hits  []alertHit `json:"hits"`
+		Total int        `json:"hits_total"`
+		Notes []noteView `json:"notes"`
+	}{view, hits, total, notes})
+}
+
+// shownHits is how many hits are shown with an alert.
+const shownHits = 50
+
+func (a *API) alertHits(c *gin.Context, v store.Alert) ([]alertHit, int, error) {
+	out := []alertHit{}
+	kept, total, err := a.Store.AlertHits(c.Request.Context(), who(c).Scope, v.ID, shownHits)
+	for _, e := range kept {
+		h := e.Hit
+		if h == nil || a.withheld(c, h.Rule) {
+			continue
+		}
+		out = append(out, alertHit{ID: eventID(e.EventID), Time: at(e.Time), Count: max(h.Count, 1), Title: h.Title, Entity: h.Entity,
+			Event: many(h.Event), Process: viewProcess(h.Process), Ancestry: viewProcesses(h.Ancestry), Actions: many(h.Actions)})
+	}
+	return out, total, err
 }
 
 // patchAlert changes who looks at an alert, and what came of it.

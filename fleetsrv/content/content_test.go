@@ -177,3 +177,45 @@ func TestLocksDoNotCross(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestParsePacks: SQL of a class that scheduled queries may not read is
+// refused before it is given to anybody.
+func TestParsePacks(t *testing.T) {
+	m, _, _ := manager(t)
+	_, _, problems := m.ParsePacks(t.Context(), "p", `{"queries":{"a":{"query":"SELECT * FROM shadow"}}}`)
+	if len(problems) != 1 || problems[0].Warning || !strings.Contains(problems[0].Message, "secret") || problems[0].Line != 1 {
+		t.Errorf("%+v", problems)
+	}
+	packs, checked, problems := m.ParsePacks(t.Context(), "own.v1", `{"queries":{"a":{"query":"SELECT 1"}},"unknown":1}`)
+	if len(packs) != 1 || packs[0].Name != "own.v1" || packs[0].Source != store.Console || len(checked) != 1 || checked[0].Queries != 1 ||
+		len(problems) != 1 || !problems[0].Warning {
+		t.Errorf("%+v %+v %+v", packs, checked, problems)
+	}
+	if _, err := loadPack(packs[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMadeStays: what the console made is not replaced by the folder's.
+func TestMadeStays(t *testing.T) {
+	m, db, log := manager(t)
+	rules, _, problems := m.ParseRules(ownRule)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if err := db.AddRules(t.Context(), store.Everything(), rules); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"own.json": strings.Replace(ownRule, "'x'", "'y'", 1)})
+	if err := m.Seed(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	r, err := db.Rule(t.Context(), store.Everything(), "own")
+	if err != nil || r.Source != store.Console || strings.Contains(string(r.Text), "'y'") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if !strings.Contains(log.String(), "rule own") {
+		t.Errorf("the log does not tell of it:\n%s", log)
+	}
+}
