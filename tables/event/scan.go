@@ -28,17 +28,17 @@ func scan[R any, P row[R]](on tables.Platform, pid func(*R) int64, eq texts[R]) 
 	return func(ctx context.Context, q *tables.Query) iter.Seq2[R, error] {
 		return func(yield func(R, error) bool) {
 			var zero R
-			if q.Host == nil || q.Host.Log == nil {
-				yield(zero, &tables.NoEventsError{Table: k.table})
-				return
-			}
 			// No rows would read as "nothing happened" where no sensor of this
 			// system can fill the table.
-			if q.Host.Root != nil {
+			if q.Host != nil && q.Host.Root != nil {
 				if err := q.Host.Needs(on); err != nil {
 					yield(zero, err)
 					return
 				}
+			}
+			if q.Host == nil || q.Host.Log == nil {
+				yield(zero, &tables.NoEventsError{Table: k.table})
+				return
 			}
 			eventQuery, possible := window(q, k.table)
 			if !possible {
