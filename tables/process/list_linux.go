@@ -17,6 +17,7 @@ import (
 // with a tenth of the system calls.
 type listed struct {
 	lister  *lister    // nil: /proc alone
+	whole   bool       // the list has what it must have
 	tasks   []bpf.Task // by their numbers
 	exes    map[uint64]executed
 	places  map[uint64]string // working and root directories
@@ -70,8 +71,28 @@ func (s *snapshot) list() {
 	if s.tasks = all; !slices.IsSortedFunc(all, byPID) { // as it nearly always is
 		slices.SortFunc(all, byPID)
 	}
+	s.whole = s.has(1) && s.has(int64(os.Getpid()))
 	s.exes, s.places, s.cgroups = map[uint64]executed{}, map[uint64]string{}, map[uint64]placed{}
 	s.tick, s.page = 1e9/s.r.Ticks(), int64(os.Getpagesize())
+}
+
+// has says whether a process is in the list.
+func (s *snapshot) has(pid int64) bool {
+	_, ok := slices.BinarySearchFunc(s.tasks, pid, func(t bpf.Task, pid int64) int { return cmp.Compare(t.PID(), pid) })
+	return ok
+}
+
+// pids are the processes of the list. Iterators have been seen that left the
+// first process out: without that, or without ourselves, /proc is asked.
+func (s *snapshot) pids() ([]int64, error) {
+	if !s.whole {
+		return s.r.PIDs(nil)
+	}
+	pids := make([]int64, len(s.tasks))
+	for i := range s.tasks {
+		pids[i] = s.tasks[i].PID()
+	}
+	return pids, nil
 }
 
 // task is a process of the list, or nil. It is asked for in rising order.
@@ -109,11 +130,9 @@ func (s *snapshot) fromList(t *bpf.Task, row *Process) (done bool, err error) {
 		Threads: t.Threads(), Nice: t.Nice(), OnDisk: -1, StartNS: procfs.StartNS(start, s.r.Ticks()),
 	}
 	if t.Kernel() && t.NameCut() { // /proc knows more of its name
-		st, err := s.r.Stat(row.PID)
-		if err != nil {
+		if row.Name, err = s.lister.name(s.r, t); err != nil {
 			return false, err
 		}
-		row.Name = st.Comm
 	} else {
 		row.Name = s.r.Text(t.Comm())
 	}

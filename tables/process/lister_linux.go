@@ -20,7 +20,7 @@ const (
 )
 
 // lister is what is kept between scans: the iterator, and the open files of
-// command lines. To open one takes longer than to read it.
+// command lines, or of the names of the kernel's threads. To open one takes longer than to read it.
 type lister struct {
 	tasks *bpf.Tasks
 	most  int
@@ -95,19 +95,28 @@ func (l *lister) closeFiles(alive map[identity]bool) {
 
 // cmdline reads a command line, by the file that is kept if there is one.
 func (l *lister) cmdline(r *procfs.Reader, t *bpf.Task) (string, error) {
+	return l.read(t, r.OpenCmdline, r.CmdlineFrom)
+}
+
+// name reads the name of a kernel's thread, which has no command line.
+func (l *lister) name(r *procfs.Reader, t *bpf.Task) (string, error) {
+	return l.read(t, r.OpenName, r.NameFrom)
+}
+
+func (l *lister) read(t *bpf.Task, open func(int64) (int, error), from func(int) (string, error)) (string, error) {
 	id := identity{t.PID(), t.Start()}
 	l.mu.Lock()
 	fd, ok := l.files[id]
 	room := len(l.files) < l.most
 	l.mu.Unlock()
 	if ok {
-		return r.CmdlineFrom(fd)
+		return from(fd)
 	}
-	fd, err := r.OpenCmdline(t.PID())
+	fd, err := open(t.PID())
 	if err != nil {
 		return "", err
 	}
-	text, err := r.CmdlineFrom(fd)
+	text, err := from(fd)
 	keep := err == nil && room
 	if keep {
 		l.mu.Lock()

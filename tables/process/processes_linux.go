@@ -64,13 +64,13 @@ func scanProcesses(ctx context.Context, q *tables.Query) iter.Seq2[Process, erro
 			s.want.status = true
 			slices.Sort(pids)
 			pids = slices.Compact(pids)
-		} else if pids, err = r.PIDs(nil); err != nil {
-			yield(Process{}, err)
-			return
-		}
-		if !some {
+		} else {
 			s.list()
 			defer s.unlist()
+			if pids, err = s.pids(); err != nil {
+				yield(Process{}, err)
+				return
+			}
 		}
 		for _, pid := range pids {
 			if pid <= 0 || pid > 1<<31-1 {

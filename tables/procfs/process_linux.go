@@ -33,6 +33,7 @@ var (
 	nameStatus  = []byte("status\x00")
 	nameCmdline = []byte("cmdline\x00")
 	nameCgroup  = []byte("cgroup\x00")
+	nameComm    = []byte("comm\x00")
 	nameIO      = []byte("io\x00")
 	nameExe     = []byte("exe\x00")
 	nameCwd     = []byte("cwd\x00")

@@ -135,14 +135,31 @@ func (r *Reader) Cmdline(pid int64) (s string, err error) {
 // OpenCmdline opens /proc/PID/cmdline of a process for CmdlineFrom. The file
 // stays that of the one process, whatever it executes, even if its ID is used
 // again. The caller closes it.
-func (r *Reader) OpenCmdline(pid int64) (fd int, err error) {
+func (r *Reader) OpenCmdline(pid int64) (fd int, err error) { return r.openOf(pid, nameCmdline) }
+
+// OpenName opens /proc/PID/comm for NameFrom, as OpenCmdline does.
+func (r *Reader) OpenName(pid int64) (fd int, err error) { return r.openOf(pid, nameComm) }
+
+func (r *Reader) openOf(pid int64, name []byte) (fd int, err error) {
 	r.path = append(strconv.AppendInt(r.path[:0], pid, 10), '/')
-	r.path = append(r.path, nameCmdline...)
+	r.path = append(r.path, name...)
 	return r.open(r.dir, r.path)
 }
 
 // CmdlineFrom is Cmdline by an open file, which may be read again and again.
 func (r *Reader) CmdlineFrom(fd int) (string, error) {
+	b, err := r.again(fd)
+	return r.text.keep(AppendCmdline(b[:0], b)), err
+}
+
+// NameFrom is the name of a process as its stat has it, by an open file.
+func (r *Reader) NameFrom(fd int) (string, error) {
+	b, err := r.again(fd)
+	return r.text.keep(bytes.TrimSuffix(b, []byte("\n"))), err
+}
+
+// again reads an open file from its beginning.
+func (r *Reader) again(fd int) ([]byte, error) {
 	n := 0
 	for {
 		m, err := unix.Pread(fd, r.buf[n:], int64(n))
@@ -150,11 +167,11 @@ func (r *Reader) CmdlineFrom(fd int) (string, error) {
 			continue
 		}
 		if err != nil {
-			return "", gone(err)
+			return nil, gone(err)
 		}
 		n += m
 		if m == 0 || n < len(r.buf) || n >= maxProcFile {
-			return r.text.keep(AppendCmdline(r.buf[:0], r.buf[:n])), nil
+			return r.buf[:n], nil
 		}
 		r.buf = append(r.buf, make([]byte, n)...)
 	}
