@@ -110,6 +110,15 @@ func (b *blocker) doBlock(ctx context.Context, _ Request, a BlockConnectionArgs)
 	if err := f.prepare(); err != nil {
 		return Done{}, err
 	}
+	// Some end by the block itself, since what they send is refused.
+	met := seen{}
+	err = b.everywhere(r, func(s *sockets) error {
+		_, err := s.note(r, met)
+		return err
+	})
+	if err != nil {
+		return Done{}, err
+	}
 	if err := f.change(r, true); err != nil {
 		return Done{}, fmt.Errorf("block %s: %w", r, err)
 	}
@@ -125,12 +134,13 @@ func (b *blocker) doBlock(ctx context.Context, _ Request, a BlockConnectionArgs)
 		Seen: fmt.Sprintf("%s is blocked until %s", r, until.UTC().Format(time.RFC3339)),
 		Undo: UnblockConnectionArgs{RemoteAddress: r.addr.String(), RemotePort: r.port, Protocol: r.proto, Direction: a.Direction},
 	}
-	ended, left := 0, 0
+	left := 0
 	err = b.everywhere(r, func(s *sockets) error {
-		n, l, err := s.endAll(r)
-		ended, left = ended+n, left+l
+		n, err := s.endAll(r, met)
+		left += n
 		return err
 	})
+	ended := len(met) - left
 	switch {
 	case errors.Is(err, errNoDestroy):
 		done.Seen += fmt.Sprintf("; %s stay until their programs give up, though no packet of theirs passes: %v", count(left), errNoDestroy)

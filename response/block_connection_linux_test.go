@@ -300,6 +300,43 @@ func TestUnblockWhatIsNotBlocked(t *testing.T) {
 	}
 }
 
+// Where destinations are translated, a program knows only the address before.
+func TestBlockOfATranslatedAddress(t *testing.T) {
+	testneed.Root(t)
+	nft, err := exec.LookPath("nft")
+	if err != nil {
+		testneed.Missing(t, "nft")
+	}
+	p := newPair(t)
+	needsFilter(t, p.near)
+	var text []byte
+	var failed error
+	within(t, p.near, func() error {
+		cmd := exec.Command(nft, "-f", "-")
+		cmd.Stdin = strings.NewReader("table ip lb { chain out { type nat hook output priority -100; ip daddr 10.77.0.99 dnat to 10.77.0.2; }; }")
+		text, failed = cmd.CombinedOutput()
+		return nil
+	})
+	if failed != nil {
+		testneed.Missing(t, fmt.Sprintf("translation of addresses (%s)", text))
+	}
+	to := netip.AddrPortFrom(netip.MustParseAddr("10.77.0.99"), p.echo(t, farAddrs[0]))
+	open := connected(t, p, "tcp", to)
+	b := actIn(t, Options{netns: p.near})
+	for _, addr := range []string{"10.77.0.99", "10.77.0.2"} { // as the program sees it, and as the wire does
+		out := b.run("block_connection", BlockConnectionArgs{RemoteAddress: addr, Protocol: "tcp"}, false)
+		wantOutcome(t, out, "done", "is blocked")
+		if _, err := p.dial(t, "tcp", to); !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("a new connection while %s is blocked: %v, want refused", addr, err)
+		}
+		wantOutcome(t, b.undo(out), "done", "no longer blocked")
+		connected(t, p, "tcp", to)
+	}
+	if err := talk(open); err == nil {
+		t.Error("the open connection goes on")
+	}
+}
+
 // The rules are such as the system's own tool can show.
 func TestBlocksAreReadableByNft(t *testing.T) {
 	testneed.Root(t)

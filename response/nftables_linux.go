@@ -193,6 +193,31 @@ func (s blockSet) match() []expr.Any {
 	return append(m, &expr.Lookup{SourceRegister: first, SetName: s.name})
 }
 
+// blockChain is where packets are looked at.
+type blockChain struct {
+	name     string
+	hook     *nftables.ChainHook
+	priority nftables.ChainPriority
+	in, out  bool // whether it looks where they come from, where they go
+	refuse   bool // whether a packet can be refused there
+}
+
+// blockChains look at packets before the machine's own filters, which may let
+// them through for good; and where they go also before the destination is
+// translated, since that is the address a program sees. What containers and
+// guests send is forwarded.
+func blockChains() []blockChain {
+	own := *nftables.ChainPriorityFilter - 10
+	early := *nftables.ChainPriorityNATDest - 10
+	return []blockChain{
+		{"output", nftables.ChainHookOutput, own, false, true, true},
+		{"input", nftables.ChainHookInput, own, true, false, false},
+		{"forward", nftables.ChainHookForward, own, true, true, true},
+		{"output_early", nftables.ChainHookOutput, early, false, true, true},
+		{"prerouting", nftables.ChainHookPrerouting, early, false, true, false},
+	}
+}
+
 // filter is the packet filter of a network namespace.
 type filter struct{ conn *nftables.Conn }
 
@@ -233,13 +258,9 @@ func (f *filter) install(refuse bool) error {
 	t := f.conn.AddTable(table())
 	accept := nftables.ChainPolicyAccept
 	chains := map[string]*nftables.Chain{}
-	for _, c := range []struct {
-		name string
-		hook *nftables.ChainHook
-	}{{"output", nftables.ChainHookOutput}, {"input", nftables.ChainHookInput}, {"forward", nftables.ChainHookForward}} {
-		// Before the machine's own filters, which may accept for good.
+	for _, c := range blockChains() {
 		chain := &nftables.Chain{Name: c.name, Table: t, Type: nftables.ChainTypeFilter, Hooknum: c.hook,
-			Priority: nftables.ChainPriorityRef(*nftables.ChainPriorityFilter - 10), Policy: &accept}
+			Priority: nftables.ChainPriorityRef(c.priority), Policy: &accept}
 		f.conn.AddChain(chain)
 		f.conn.FlushChain(chain)
 		chains[c.name] = chain
@@ -248,13 +269,11 @@ func (f *filter) install(refuse bool) error {
 		if err := f.conn.AddSet(s.set(t), nil); err != nil {
 			return err
 		}
-		own := "output"
-		if s.in {
-			own = "input"
-		}
-		// Packets of containers and guests are forwarded.
-		for _, name := range []string{own, "forward"} {
-			for _, r := range s.rules(t, chains[name], refuse) {
+		for _, c := range blockChains() {
+			if s.in && !c.in || !s.in && !c.out {
+				continue
+			}
+			for _, r := range s.rules(t, chains[c.name], refuse && c.refuse) {
 				f.conn.AddRule(r)
 			}
 		}

@@ -136,22 +136,33 @@ func (s *sockets) end(one socket) error {
 	return fmt.Errorf("end the connection with %s: %w", one.remote, err)
 }
 
+// seen are the sockets that were met, by the kernel's names with cookies.
+type seen map[[diagIDSize]byte]bool
+
+// note adds the sockets whose other end is r.
+func (s *sockets) note(r remote, met seen) ([]socket, error) {
+	found, err := s.matching(r)
+	for _, one := range found {
+		met[one.id] = true
+	}
+	return found, err
+}
+
 // endAll ends every open socket whose other end is r, and those that appear
-// meanwhile. It says how many it ended and how many it saw left.
-func (s *sockets) endAll(r remote) (ended, left int, err error) {
+// meanwhile. It says how many it saw left.
+func (s *sockets) endAll(r remote, met seen) (left int, err error) {
 	const rounds = 5
 	for range rounds {
-		found, err := s.matching(r)
+		found, err := s.note(r, met)
 		if err != nil || len(found) == 0 {
-			return ended, len(found), err
+			return len(found), err
 		}
 		for _, one := range found {
 			if err := s.end(one); err != nil {
-				return ended, len(found), err
+				return len(found), err
 			}
-			ended++
 		}
 	}
-	found, err := s.matching(r)
-	return ended, len(found), err
+	found, err := s.note(r, met)
+	return len(found), err
 }
