@@ -11,7 +11,7 @@ func (a *Agent) sensorSpecs() ([]sensor.Spec, processes, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	a.log.Warn("processes, connections and files are not watched on Windows in this version: their event tables stay empty, and rules on them see nothing")
+	a.log.Warn("processes, connections and files are not watched on Windows in this version: their event tables say so, and rules on them see what runs when the agent starts and nothing after")
 	if len(a.settings.Dirs) > 0 {
 		a.log.Warn("-dirs does nothing on Windows in this version: no sensor watches files")
 	}
