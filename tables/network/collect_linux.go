@@ -83,11 +83,15 @@ func (c *collection) fill(ctx context.Context, unixToo bool) error {
 		// is read even if no process of it was.
 		c.ns[c.own] = 0
 	}
+	var listed map[int64]bool
+	if c.only == nil {
+		listed = c.list()
+	}
 	for _, pid := range pids {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if pid > 0 && pid < 1<<31 {
+		if pid > 0 && pid < 1<<31 && !listed[pid] {
 			c.process(pid)
 		}
 	}
