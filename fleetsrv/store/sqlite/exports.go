@@ -87,8 +87,8 @@ func (d *DB) MoveExport(ctx context.Context, sc store.Scope, sink string, to sto
 // ListExports implements store.Exports.
 func (d *DB) ListExports(ctx context.Context, sc store.Scope) ([]store.ExportCursor, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT `+cursorColumns+`,
-		(SELECT count(*) FROM export_journal j WHERE j.tenant = c.tenant AND (j.seq > c.seq OR j.seq = c.seq AND c.last < ?)),
-		coalesce((SELECT received FROM export_journal j WHERE j.tenant = c.tenant AND (j.seq > c.seq OR j.seq = c.seq AND c.last < ?) ORDER BY seq LIMIT 1), 0)
+		(SELECT count(*) FROM export_journal j WHERE j.tenant = c.tenant AND j.seq > c.seq - (c.last < ?)),
+		coalesce((SELECT received FROM export_journal j WHERE j.tenant = c.tenant AND j.seq > c.seq - (c.last < ?) ORDER BY seq LIMIT 1), 0)
 		FROM export_cursors c WHERE tenant = ? ORDER BY sink`, lastRow, lastRow, sc.Tenant)
 	if err != nil {
 		return nil, wrap("list the cursors of sinks", err)
@@ -120,14 +120,17 @@ func (d *DB) PruneExports(ctx context.Context, sc store.Scope, before time.Time)
 	err := d.write.do(ctx, func(t *tx) error {
 		// An aged record that a cursor is inside of, or before, is missed by it.
 		if err := t.exec(`UPDATE export_cursors SET missed = missed + (SELECT count(*) FROM export_journal j
-			WHERE j.tenant = export_cursors.tenant AND j.received < ?
-			AND (j.seq > export_cursors.seq OR j.seq = export_cursors.seq AND export_cursors.last < ?))
+			WHERE j.tenant = export_cursors.tenant AND j.received < ? AND j.seq > export_cursors.seq - (export_cursors.last < ?))
 			WHERE tenant = ?`, ns(before), lastRow, sc.Tenant); err != nil {
 			return err
 		}
-		var err error
-		gone, err = t.changed(`DELETE FROM export_journal WHERE tenant = ? AND (received < ? OR seq <
-			coalesce((SELECT min(seq) FROM export_cursors WHERE tenant = ?), 9223372036854775807))`, sc.Tenant, ns(before), sc.Tenant)
+		aged, err := t.changed("DELETE FROM export_journal WHERE tenant = ? AND received < ?", sc.Tenant, ns(before))
+		if err != nil {
+			return err
+		}
+		passed, err := t.changed(`DELETE FROM export_journal WHERE tenant = ? AND seq <
+			coalesce((SELECT min(seq) FROM export_cursors WHERE tenant = ?), 9223372036854775807)`, sc.Tenant, sc.Tenant)
+		gone = aged + passed
 		return err
 	})
 	return gone, wrap("prune the journal of the sinks", err)
