@@ -384,6 +384,7 @@ func (c *HTTPClient) open(ctx context.Context) error {
 			errors.Is(err, ErrUnknownKeySet):
 			changed, ferr := c.fetchKeySet(ctx)
 			if ferr != nil || !changed {
+				_ = c.count(ferr) // err was counted above: a key set that is refused is one more
 				return errors.Join(err, ferr)
 			}
 		case isRefusedBy(err, ErrUnknownHost), c.identity.certificate() == nil:
