@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -31,6 +32,9 @@ func line[T any](f func(v T) []string) func(json.RawMessage) ([]string, error) {
 }
 
 func onePage(int, json.RawMessage) string { return "" }
+
+// cursor says that the answer itself tells the next page.
+const cursor = "cursor"
 
 func day(t *time.Time) string {
 	if t == nil {
@@ -88,6 +92,38 @@ func kinds() map[string]kind {
 				}
 				return []string{r.ID, r.Severity, r.Type, strconv.FormatBool(r.Enabled), by, r.Source, strings.Join(r.Actions, ","), r.Name}
 			})},
+		"groups": {"groups", onePage, "NAME\tKIND\tTRUSTED\tHOSTS\tPRIORITY\tRULES\tPACKS\tDESCRIPTION",
+			line(func(g struct {
+				Name, Kind, Description string
+				Trusted                 bool
+				Hosts                   int `json:"host_count"`
+				Priority                int
+				Rules, Packs            []string
+			}) []string {
+				return []string{g.Name, g.Kind, strconv.FormatBool(g.Trusted), strconv.Itoa(g.Hosts), strconv.Itoa(g.Priority),
+					strconv.Itoa(len(g.Rules)), strconv.Itoa(len(g.Packs)), g.Description}
+			})},
+		"packs": {"packs", onePage, "NAME\tPLATFORM\tENABLED\tSOURCE\tGROUPS\tQUERIES\tERROR",
+			line(func(p struct {
+				Name, Platform, Source, Error string
+				Enabled                       bool
+				Targets                       []string
+				Queries                       []struct{}
+			}) []string {
+				return []string{p.Name, p.Platform, strconv.FormatBool(p.Enabled), p.Source, strings.Join(p.Targets, ","), strconv.Itoa(len(p.Queries)), p.Error}
+			})},
+		"events": {"events", func(int, json.RawMessage) string { return cursor }, "ID\tTIME\tKIND\tHOST\tSEVERITY\tTITLE\tVALUES",
+			line(func(v struct {
+				ID, Kind, Severity, Title, Action string
+				Time                              *time.Time
+				Host                              struct{ Hostname string }
+				Values                            json.RawMessage
+			}) []string {
+				if v.Action != "" {
+					v.Kind += " " + v.Action
+				}
+				return []string{v.ID, day(v.Time), v.Kind, v.Host.Hostname, v.Severity, v.Title, string(v.Values)}
+			})},
 		"responses": {"responses", onePage, "ID\tHOST\tACTION\tARGS\tSTATE\tBY\tCREATED\tSEEN",
 			line(func(r struct {
 				ID, Host, Action, State, By, Seen, Error string
@@ -115,11 +151,11 @@ func (e *env) get(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(rest) != 1 {
-		return usagef("get: say what: hosts, alerts, queries, rules or responses")
+		return usagef("get: say what: hosts, groups, alerts, events, queries, rules, packs or responses")
 	}
 	k, ok := kinds()[rest[0]]
 	if !ok {
-		return usagef("get: there is no kind %q; there is hosts, alerts, queries, rules and responses", rest[0])
+		return usagef("get: there is no kind %q; there is hosts, groups, alerts, events, queries, rules, packs and responses", rest[0])
 	}
 	if *limit < 0 {
 		return usagef("get: -limit is a positive number")
@@ -178,6 +214,17 @@ func (c *client) list(ctx context.Context, k kind, limit int, show func(json.Raw
 			}
 		}
 		have += len(items)
+		if k.next(have, nil) == cursor { // a page may be short, and another follow
+			var to string
+			if err := json.Unmarshal(answer["next"], &to); err != nil {
+				return fmt.Errorf("read the answer: %w", err)
+			}
+			if to == "" || limit > 0 && have >= limit {
+				return nil
+			}
+			next = "&before=" + url.QueryEscape(to)
+			continue
+		}
 		if len(items) < n || (limit > 0 && have >= limit) {
 			return nil
 		}

@@ -15,8 +15,8 @@ import (
 // version is set when a release is built.
 var version = "dev"
 
-const usage = `usage: edrctl query [-hosts a,b | -group all] [-json] [-deadline 60s] [-max-rows N] "SQL"
-       edrctl get hosts|alerts|queries|rules|responses [-json] [-limit N]
+const usage = `usage: edrctl query [-hosts a,b | -group NAME] [-json] [-deadline 60s] [-max-rows N] "SQL"
+       edrctl get hosts|groups|alerts|events|queries|rules|packs|responses [-json] [-limit N]
        edrctl respond -host HOST [-reason TEXT] [-dry-run] [-wait 60s] ACTION NAME=VALUE...
        edrctl version
 

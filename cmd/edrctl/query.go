@@ -33,7 +33,7 @@ func (e *env) query(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("edrctl query", flag.ContinueOnError)
 	fs.SetOutput(e.stderr)
 	hosts := fs.String("hosts", "", "hosts to ask, ids or names, separated by commas")
-	group := fs.String("group", "", "group to ask; there is the group all, which is also asked without -hosts")
+	group := fs.String("group", "", "group to ask, see edrctl get groups; all hosts are asked without -hosts and -group")
 	asJSON := fs.Bool("json", false, "one JSON object a row")
 	deadline := fs.Duration("deadline", time.Minute, "how long hosts may take")
 	maxRows := fs.Int("max-rows", 0, "rows of one host at most (default 10000)")
@@ -46,8 +46,6 @@ func (e *env) query(ctx context.Context, args []string) error {
 		return usagef("query: give one statement in quotes, not %d arguments", len(rest))
 	case *hosts != "" && *group != "":
 		return usagef("query: give -hosts or -group, not both")
-	case *group != "" && *group != "all":
-		return usagef("query: there is no group %q; there is the group all", *group)
 	case *deadline < time.Second:
 		return usagef("query: -deadline is a second or more")
 	case *maxRows < 0:
@@ -61,9 +59,12 @@ func (e *env) query(ctx context.Context, args []string) error {
 	if *maxRows > 0 {
 		body["max_rows"] = *maxRows
 	}
-	if *hosts == "" {
+	switch {
+	case *group != "" && *group != "all":
+		body["groups"] = []string{*group}
+	case *hosts == "":
 		body["all"] = true
-	} else {
+	default:
 		var ids []string
 		for name := range strings.SplitSeq(*hosts, ",") {
 			id, err := c.hostID(ctx, strings.TrimSpace(name))

@@ -129,6 +129,12 @@ func (s *site) host(ctx context.Context, all *sync.WaitGroup, db *sqlite.DB, key
 	if err := c.Enrol(ctx); err != nil {
 		return err
 	}
+	if err := db.AddGroup(ctx, store.Everything(), store.Group{Name: "web", Kind: store.GroupManual, Priority: 5}); err != nil {
+		return err
+	}
+	if err := db.SetMembers(ctx, store.Everything(), "web", []string{c.HostID()}); err != nil {
+		return err
+	}
 	p := &player{c: c}
 	if err := p.post(ctx, wire.KindHit, wire.Hit{ID: "1", Rule: wire.RuleRef{ID: "r"}, Severity: wire.High, Title: "A \x1b[31mred\x1b[0m alert", Time: now, Entity: "e", Count: 1}); err != nil {
 		return err
