@@ -33,6 +33,8 @@ test)
 	need llvm-strip llvm
 	need_file /usr/include/bpf/bpf_helpers.h libbpf-dev
 	need curl curl
+	need javac default-jdk-headless # the sinks' tests start Kafka and OpenSearch
+	need mvn maven
 	need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 	command -v wine64 >/dev/null 2>&1 || need_file /usr/lib/wine/wine64 wine64
 	;;
