@@ -102,7 +102,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.dispatch = command.New(s.seal, o.Store, s.content.Configured, o.Now, o.Log)
-	s.content.OnChange(s.dispatch.Reconfigure)
+	s.content.OnChange(s.dispatch.Reconfigure, s.dispatch.ReconfigureHost)
 	s.queries = live.NewQueries(o.Store, s.dispatch, o.Now, o.Log)
 	if s.sinks, err = export.New(ctx, export.Options{Store: o.Store, Sinks: o.Sinks, Now: o.Now, Log: o.Log}); err != nil {
 		return nil, err

@@ -149,6 +149,15 @@ func (d *Dispatcher) Reconfigure() {
 	}
 }
 
+// ReconfigureHost wakes one host's poll after its configuration has changed.
+func (d *Dispatcher) ReconfigureHost(host string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if q := d.hosts[host]; q != nil {
+		q.rouse()
+	}
+}
+
 // Reported takes the configuration serial that a host's health tells: a host
 // that lost its configuration gets it again.
 func (d *Dispatcher) Reported(host string, serial uint64) {

@@ -37,6 +37,7 @@ type Manager struct {
 	sql    Classes
 	log    *slog.Logger
 	notify func() // tells the hosts that there is a new configuration
+	tell   func(host string)
 
 	making sync.Mutex // one configuration is made at a time
 	plan   *plan      // of the last Changed; under making
@@ -55,11 +56,11 @@ type prepared struct {
 
 // New makes a Manager. Seed and Changed fill it.
 func New(s Store, sql Classes, log *slog.Logger) *Manager {
-	return &Manager{store: s, sql: sql, log: log, notify: func() {}, classes: map[string]int64{}, hosts: map[string]*prepared{}}
+	return &Manager{store: s, sql: sql, log: log, notify: func() {}, tell: func(string) {}, classes: map[string]int64{}, hosts: map[string]*prepared{}}
 }
 
-// OnChange sets whom to tell of a new configuration.
-func (m *Manager) OnChange(f func()) { m.notify = f }
+// OnChange sets whom to tell of new configurations, and of one host's.
+func (m *Manager) OnChange(all func(), one func(host string)) { m.notify, m.tell = all, one }
 
 // scheduled are the data classes that scheduled SQL may read: not what reads
 // secrets or the content of files.
@@ -140,9 +141,15 @@ func (m *Manager) HostChanged(ctx context.Context, host string) error {
 		return err
 	}
 	m.mu.Lock()
+	was := m.hosts[host]
+	if was == nil {
+		was = m.others
+	}
 	m.hosts[host] = c
 	m.mu.Unlock()
-	m.notify()
+	if was == nil || was.serial != c.serial {
+		m.tell(host)
+	}
 	return nil
 }
 

@@ -154,7 +154,7 @@ func TestSeed(t *testing.T) {
 func TestLocksDoNotCross(t *testing.T) {
 	m, _, _ := manager(t)
 	var queues sync.Mutex
-	m.OnChange(func() { queues.Lock(); defer queues.Unlock() })
+	m.OnChange(func() { queues.Lock(); defer queues.Unlock() }, func(string) {})
 	if err := m.Seed(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
