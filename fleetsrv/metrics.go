@@ -76,7 +76,7 @@ func (m *metrics) request(route, method string, status int, took time.Duration) 
 		route = "console"
 	}
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 	default:
 		method = "other"
 	}
@@ -113,6 +113,14 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	handed := desc("edr_commands_total", "Commands handed to hosts, by type.", "type")
 	for k, n := range st.Handed {
 		ch <- prometheus.MustNewConstMetric(handed, prometheus.CounterValue, float64(n), string(k))
+	}
+	deleted := desc("edr_deleted_total", "What was deleted for its age, by kind.", "kind")
+	gone := s.retention.Total()
+	for kind, n := range map[string]int64{"result": gone.Results, "hit": gone.Hits, "alert": gone.Alerts, "query": gone.Queries} {
+		ch <- prometheus.MustNewConstMetric(deleted, prometheus.CounterValue, float64(n), kind)
+	}
+	if run := s.retention.LastRun(); run != nil {
+		gauge("edr_retention_held_back", "Results that are old enough to go and stay, because a sink has not been sent them.", float64(run.HeldBack))
 	}
 	refused := desc("edr_refused_total", "Messages of hosts that were refused, by reason.", "reason")
 	for k, n := range s.seal.Counters.Map() {
