@@ -162,6 +162,7 @@ func (a *API) closed() []route {
 		{"GET", "/rules", "", a.listRules},
 		{"POST", "/rules", auth.Rules, a.postRules},
 		{"POST", "/rules/check", auth.Rules, a.checkRules},
+		{"GET", "/rules/schema", "", a.ruleSchema},
 		{"GET", "/rules/:id", "", a.getRule},
 		{"PUT", "/rules/:id", auth.Rules, a.putRule},
 		{"PATCH", "/rules/:id", auth.Rules, a.patchRule},

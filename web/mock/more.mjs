@@ -71,8 +71,8 @@ export function more({ send, refuse, hosts, alerts, responses, tell, now, hostCo
   const fields = [['name', 'text', 'The file name of the program.'], ['path', 'text', 'The whole path of the program.'], ['command', 'text', 'Its command line.', ['cmdline']], ['parent_name', 'text', 'The name of its parent.'], ['ancestors', 'list', 'The names of all that led to it.'], ['hour', 'number', 'Local hour of the event, 0 to 23.']]
     .map(([name, kind, doc, aliases = []]) => ({ name, kind, doc, aliases }))
   const seconds = { '24h': 3600, '7d': 6 * 3600, '30d': 86_400 }
-  const overTime = (range) => Array.from({ length: { '24h': 24, '7d': 28, '30d': 30 }[range] }, (_, i, all) => {
-    const from = Date.now() - (all.length - i) * seconds[range] * 1000
+  const overTime = (range, n = { '24h': 24, '7d': 28, '30d': 30 }[range]) => Array.from({ length: n }, (_, i) => {
+    const from = Date.now() - (n - i) * seconds[range] * 1000
     const here = alerts.filter((a) => Date.parse(a.first_seen) >= from && Date.parse(a.first_seen) < from + seconds[range] * 1000)
     const counts = here.reduce((o, a) => ({ ...o, [a.severity]: (o[a.severity] ?? 0) + 1 }), {})
     if (alerts.length && i % 5 === 2) Object.assign(counts, { medium: 2 + (i % 4), low: i % 3, critical: i % 2 })

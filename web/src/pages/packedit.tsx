@@ -58,7 +58,7 @@ function Form({ mode, firstName, first, targets, approved }: { mode: Mode; first
   const problems = problemsOf(save.error, checked)
   const wrong = checked.current && !checked.ok
   const reason = lacks
-    ?? (mode === 'new' && name.trim() === '' ? t('packs.noname') : text.trim() === '' ? t('edit.empty') : wrong ? t('edit.wrong') : mode === 'edit' && text === first ? t('edit.same') : null)
+    ?? (mode === 'new' && name.trim() === '' ? t('packs.noname') : text.trim() === '' ? t('edit.empty') : groups.length === 0 ? t('groups.nobody') : wrong ? t('edit.wrong') : mode === 'edit' && text === first ? t('edit.same') : null)
   const read = async (file: File | undefined): Promise<void> => {
     if (!file) return
     setText(await file.text())

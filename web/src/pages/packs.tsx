@@ -106,7 +106,7 @@ function Given({ pack: p }: { pack: Pack }): ReactNode {
       <div className="row" style={{ alignItems: 'flex-start' }}>
         <div className="grow"><GroupSelect size="xs" value={targets} onChange={setTargets} /></div>
         <Button size="xs" variant="default" onClick={() => setOpen(false)}>{t('cancel')}</Button>
-        <Button size="xs" loading={save.isPending} onClick={() => save.mutate()}>{t('save')}</Button>
+        <Button size="xs" disabled={targets.length === 0} loading={save.isPending} onClick={() => save.mutate()}>{t('save')}</Button>
       </div>
       {save.isError && <Failure error={save.error} />}
     </div>

@@ -50,7 +50,7 @@ function Form({ id, title, first, targets, acts }: { id: string | undefined; tit
   })
   const problems = problemsOf(save.error, checked)
   const wrong = checked.current && !checked.ok
-  const reason = lacks ?? (text.trim() === '' ? t('edit.empty') : wrong ? t('edit.wrong') : id && text === first ? t('edit.same') : null)
+  const reason = lacks ?? (text.trim() === '' ? t('edit.empty') : groups.length === 0 ? t('groups.nobody') : wrong ? t('edit.wrong') : id && text === first ? t('edit.same') : null)
   return (
     <div className="page full">
       <div className="pagehead">

@@ -140,7 +140,7 @@ function Given({ rule: r }: { rule: Rule }): ReactNode {
       <h3>{t('groups.targets')}</h3>
       <div className="row" style={{ alignItems: 'flex-start' }}>
         <div className="grow"><GroupSelect size="xs" value={targets} onChange={setTargets} disabled={lacks !== null} /></div>
-        {changed && <Button size="xs" loading={save.isPending} onClick={() => save.mutate()}>{t('save')}</Button>}
+        {changed && <Button size="xs" disabled={targets.length === 0} loading={save.isPending} onClick={() => save.mutate()}>{t('save')}</Button>}
       </div>
       {changed && r.approved && <p className="dim">{t('rules.targetsapproval')}</p>}
       {save.isError && <Failure error={save.error} />}
