@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aiedr/edr/fleetsrv/auth"
 	"github.com/aiedr/edr/wire"
@@ -138,6 +139,13 @@ func TestGroupsGetContent(t *testing.T) {
 	if list.Total != 2 {
 		t.Errorf("%d hosts in dbs", list.Total)
 	}
+	// An agent that was renewed says so in its health.
+	root.ask(201, "POST", "/api/v1/groups", map[string]any{"name": "new", "kind": "rule", "conditions": []map[string]string{{"field": "agent_version", "op": "is", "value": "9.9"}}}, &g)
+	third.post(third.record("health", wire.Health{Time: time.Now(), Version: "9.9"}))
+	if root.ask(200, "GET", "/api/v1/groups/new", nil, &g); g.HostCount != 1 {
+		t.Errorf("%+v", g)
+	}
+	root.ask(200, "DELETE", "/api/v1/groups/new", nil, nil)
 	root.ask(409, "DELETE", "/api/v1/groups/dbs", nil, nil)
 	root.ask(200, "DELETE", "/api/v1/rules/mine", nil, nil)
 	root.ask(200, "DELETE", "/api/v1/groups/dbs", nil, nil)

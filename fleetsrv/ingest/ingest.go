@@ -164,6 +164,11 @@ func (r *Receiver) Keep(ctx context.Context, d seal.Delivery) error {
 		r.o.Count("", "duplicate", ch.Duplicates)
 		r.o.Count("", "conflict", ch.Conflicts)
 	}
+	if ch.Version && r.o.Joined != nil {
+		if err := r.o.Joined(ctx, d.Host.ID); err != nil { // the records are kept
+			r.o.Log.Error("a host with a new version was not put into its groups", "host", d.Host.ID, "err", err)
+		}
+	}
 	var changes []live.Change
 	for _, id := range ch.Alerts {
 		changes = append(changes, live.Change{Topic: live.TopicAlert, ID: strconv.FormatInt(id, 10)})

@@ -86,6 +86,7 @@ func (r *Receiver) decode(it *store.Item, rec *seal.Received, now time.Time) err
 			return err
 		}
 		it.Health.Time = notAhead(it.Health.Time, now)
+		it.Health.Version = clip(it.Health.Version, maxName)
 		if len(it.Health.Sensors) > maxFields {
 			it.Health.Sensors = it.Health.Sensors[:maxFields]
 		}

@@ -123,6 +123,7 @@ type Changes struct {
 	Alerts                      []int64  // new, or with a raised count
 	Responses                   []string // whose state moved
 	Health                      bool
+	Version                     bool // the agent's version is another than before
 	Rows                        int
 }
 

@@ -87,6 +87,14 @@ func (t *tx) receive(sc store.Scope, dl *store.Delivery, it *store.Item, ch *sto
 		return t.journal(sc, host, wire.KindOutcome, recordKey(host, dl.Outbox, it), js(it.Outcome), 0)
 	case it.Health != nil:
 		ch.Health = true
+		// An agent that was renewed says so in its health, not by enrolling again.
+		n, err := t.changed(`UPDATE hosts SET details = json_set(details, '$.agent_version', ?) WHERE id = ? AND ? <> ''
+			AND coalesce(json_extract(details, '$.agent_version'), '') <> ? AND coalesce(json_extract(health, '$.time'), '') <= ?`,
+			it.Health.Version, host, it.Health.Version, it.Health.Version, it.Health.Time.Format(time.RFC3339Nano))
+		if err != nil {
+			return err
+		}
+		ch.Version = ch.Version || n > 0
 		return t.exec(`UPDATE hosts SET health = ? WHERE id = ? AND (health IS NULL OR
 			coalesce(json_extract(health, '$.time'), '') <= ?)`, js(it.Health), host, it.Health.Time.Format(time.RFC3339Nano))
 	case it.Problem != nil:
