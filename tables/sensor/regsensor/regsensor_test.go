@@ -192,7 +192,9 @@ func TestChangesAreTold(t *testing.T) {
 
 	tree.Remove(ours)
 	h.notice(ours)
-	out.wait(t, "of the end", func(e *event.Registry) bool { return e.Action == "deleted" && e.Key == ours+`\Deep\Deeper` && e.DataType == subkeyType })
+	out.wait(t, "of the end", func(e *event.Registry) bool {
+		return e.Action == "deleted" && e.Key == ours+`\Deep\Deeper` && e.DataType == subkeyType
+	})
 	if got := lines(out.take()); !strings.Contains(got, `deleted `+ours+`\Deep\Deeper|x|REG_BINARY|AB|`) {
 		t.Errorf("told\n%s", got)
 	}
