@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { Miner } from './miner.mjs'
+import { walk } from './walk.mjs'
 
 const url = process.env.EDR_E2E_URL
 const user = process.env.EDR_E2E_USER
@@ -54,7 +55,9 @@ async function look(scheme, name) {
 async function accessible(what) {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']).analyze()
+    // Only colours differ between the two.
+    const axe = new AxeBuilder({ page })
+    const { violations } = await (colorScheme === 'dark' ? axe.withRules(['color-contrast']) : axe.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'])).analyze()
     const bad = violations
       .filter((v) => v.impact === 'serious' || v.impact === 'critical')
       .map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html.slice(0, 160)}\n    ${n.failureSummary}`).join('\n  ')}`)
@@ -262,14 +265,7 @@ test('the console', { skip: missing }, async (t) => {
     await page.keyboard.press('Escape')
   })
 
-  await t.test('has pages for rules, packs, users and the audit log', async () => {
-    for (const name of ['Rules', 'Packs', 'Users', 'Audit log']) {
-      await page.getByRole('link', { name, exact: true }).click()
-      await page.getByRole('heading', { name, exact: true }).waitFor()
-      await page.locator('table.list tbody tr').first().waitFor()
-      await accessible(name)
-    }
-  })
+  await walk(t, { page, url, host, user, hostile, hit: miners[0].folder, accessible, complaints })
 
   await t.test('complains of nothing and asks nobody else', () => {
     assert.deepEqual(complaints, [])
