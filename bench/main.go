@@ -25,6 +25,7 @@ func benchmarks() []benchmark {
 		{"connections", Connections},
 		{"rules", Rules},
 		{"rest", Rest},
+		{"storm", Storm},
 		{"seal", Seal},
 		{"checkins", CheckIns},
 		{"inserts", Inserts},
