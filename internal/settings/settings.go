@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -50,7 +51,11 @@ func Parse(fs *flag.FlagSet, args []string, keys map[string]string) error {
 			continue
 		}
 		if err := fs.Set(name, v.text); err != nil {
-			return fmt.Errorf("-config %s:%d: key %q: %w", file, v.line, v.key, err)
+			want := ""
+			if f := fs.Lookup(name); f != nil {
+				want = "; it takes " + strings.ReplaceAll(f.Usage, "`", "")
+			}
+			return fmt.Errorf("-config %s:%d: key %q: %q does not fit: %w%s", file, v.line, v.key, v.text, err, want)
 		}
 	}
 	return nil
@@ -81,6 +86,9 @@ func decode(b []byte) ([]value, error) {
 		n := line()
 		if errors.As(err, &syntax) {
 			n = 1 + bytes.Count(b[:min(int(syntax.Offset), len(b))], []byte("\n"))
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("%d: the file ends before the closing } (add it): %w", 1+bytes.Count(b, []byte("\n")), err)
 		}
 		return fmt.Errorf("%d: %w", n, err)
 	}

@@ -44,13 +44,13 @@ func TestBadFiles(t *testing.T) {
 	for file, want := range map[string]string{
 		"{\n\"server_adr\":\"x\"}":             `edr.json:2: unknown key "server_adr"; the keys are debug, monitor_dirs, scan_interval, server_addr`,
 		"{\n\"debug\":true,\n\"debug\":false}": `edr.json:3: key "debug" stands twice`,
-		"{\"scan_interval\":\n\"soon\"}":       `key "scan_interval": parse error`,
+		"{\"scan_interval\":\n\"soon\"}":       `key "scan_interval": "soon" does not fit: parse error; it takes`,
 		"{\n\n\"debug\": maybe}":               `edr.json:3: invalid character`,
 		"[]":                                   "must hold one JSON object",
 		"{\"debug\":{}}":                       "want a text",
 		"{\"monitor_dirs\":[1]}":               "element 1 is not a text",
 		"{\"debug\":true}{":                    "text after the object",
-		"{\"debug\":true":                      "edr.json:1:",
+		"{\"debug\":true":                      "edr.json:1: the file ends before the closing }",
 	} {
 		if _, err := parse(t, file); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q in it", file, err, want)
