@@ -78,6 +78,9 @@ func (e *env) parse(fs *flag.FlagSet, s *settings, config *string, args []string
 	if strings.HasPrefix(s.DB, "postgres://") || strings.HasPrefix(s.DB, "postgresql://") {
 		return nil, errors.New("-db: PostgreSQL is not built yet; give an SQLite file, or leave -db out")
 	}
+	if scheme, _, ok := strings.Cut(s.DB, "://"); ok {
+		return nil, fmt.Errorf("-db %s://…: unknown kind of database; give an SQLite file, or leave -db out", scheme)
+	}
 	if s.DB == "" {
 		s.DB = filepath.Join(s.Data, "edr.db")
 	}
