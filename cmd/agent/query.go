@@ -79,12 +79,19 @@ type shower struct {
 	errs  io.Writer
 	begun bool
 	err   error
+
+	columns []string
 }
 
 func (s *shower) take(a wire.Answer) error {
-	if !s.begun && a.Columns != nil {
+	if a.Columns != nil {
+		s.columns = a.Columns
+	}
+	// An answer that failed before its first row prints nothing: an empty
+	// table or list would read as "there is none".
+	if !s.begun && s.columns != nil && (len(a.Rows) > 0 || a.Done && a.Error == "") {
 		s.begun = true
-		if err := s.p.columns(a.Columns); err != nil {
+		if err := s.p.columns(s.columns); err != nil {
 			return err
 		}
 	}
