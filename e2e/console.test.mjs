@@ -235,7 +235,7 @@ test('the console', { skip: missing }, async (t) => {
     await miner.gone()
     assert.equal(miner.running(), false)
     if (process.env.EDR_SCREENSHOTS === '1') {
-      await page.goto(`${page.url()}?severity=high`)
+      await page.goto(`${page.url()}?q=xmrig`)
       await panel.locator('.response[data-state=done]').waitFor()
       // From the nearer ancestors on, down to what the host read back.
       await panel.locator('.proc').nth(2).evaluate((e) => e.scrollIntoView({ block: 'start' }))
