@@ -254,7 +254,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		u := newUplink(a.client, a.log)
 		u.ask, u.apply, u.report, u.tell = asker, a.apply, a.report, a.problems.tell
 		u.respond = a.detector.actions.Run
-		sender := &outbox.Sender{Outbox: a.box, Poster: a.client, Log: a.log}
+		sender := &outbox.Sender{Outbox: a.box, Poster: a.client, Log: a.log, MaxDelay: maxBackoff}
 		wg.Go(func() { u.run(ctx, func() { wg.Go(func() { _ = sender.Run(ctx) }) }) })
 	} else {
 		a.log.Info("no -server is given: working alone, hits go to standard output")

@@ -22,10 +22,12 @@ type server interface {
 	Now() time.Time
 }
 
-// The waits between attempts to reach a server that does not answer.
+// The waits between attempts to reach a server that does not answer. The
+// longest is what an operator waits at worst for a host after a restart of the
+// server, and what keeps a fleet's handshakes apart.
 const (
 	minBackoff = time.Second
-	maxBackoff = 2 * time.Minute
+	maxBackoff = 20 * time.Second
 	// pendingWait is how often a host asks whether it was admitted.
 	pendingWait = 10 * time.Second
 )
