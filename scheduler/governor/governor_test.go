@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aiedr/edr/internal/testneed"
 )
 
 // fake is a clock that moves when it is told to, or slept on.
@@ -276,7 +278,7 @@ func TestAverageIsOfTheLastMinute(t *testing.T) {
 // holds the two clocks to the computed debt, not to any time of day.
 func TestRealClock(t *testing.T) {
 	if _, err := processCPU(); err != nil {
-		t.Skip(err)
+		testneed.Missing(t, "the CPU clock of the process: "+err.Error())
 	}
 	real := &recording{}
 	g, err := newWith(5, real)
